@@ -1,0 +1,109 @@
+"""Find a component by the name of its file. The folder listing is the registry."""
+
+import importlib
+import importlib.util
+import inspect
+import io
+import pkgutil
+import tokenize
+from dataclasses import MISSING, Field, fields
+from types import ModuleType
+from typing import NamedTuple
+
+from .errors import ConfigError, nearest
+
+FOLDERS = {  # kind, the key in an experiment file -> folder of this package
+    "method": "methods",
+    "alignment": "alignments",
+    "policy": "policies",
+    "bridge": "bridges",
+    "dataset": "datasets",
+    "simulator": "simulators",
+    "reward": "rewards",
+    "action": "actions",
+    "monitor": "monitors",
+    "metric": "metrics",
+}
+
+
+class Setting(NamedTuple):
+    """One line of a component's Config, as ``causeway list`` prints it."""
+
+    name: str
+    type: str
+    default: str
+    meaning: str
+
+
+def kind_of(key: str) -> str | None:
+    """The kind of component a setting holds, by its last word: ``test_dataset`` is a dataset."""
+    last = key.rsplit("_", 1)[-1]
+    return last if last in FOLDERS else None
+
+
+def names(kind: str) -> list[str]:
+    """Every component of one kind, e.g. ``names("alignment") == ["adversarial", "coral", ...]``."""
+    folder = importlib.import_module(f"{__package__}.{FOLDERS[kind]}")
+    return sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_"))
+
+
+def find(kind: str, name: str) -> ModuleType:
+    """The module that implements ``name``; a dotted name imports a component from outside the package."""
+    if "." not in name:
+        if name not in names(kind):
+            raise ConfigError(f"No {kind} is called '{name}'. {nearest(name, names(kind))}")
+        return importlib.import_module(f"{__package__}.{FOLDERS[kind]}.{name}")
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{kind} '{name}' cannot be imported: {error}.") from error
+    if not hasattr(module, "Config"):
+        raise ConfigError(f"{kind} '{name}' has no Config class, so it is not a component.")
+    return module
+
+
+def name_of(config: object) -> str:
+    """The name under which a component's Config is found."""
+    module = type(config).__module__
+    own = [f"{__package__}.{folder}." for folder in FOLDERS.values()]
+    return module.rsplit(".", 1)[1] if any(module.startswith(prefix) for prefix in own) else module
+
+
+def summary(kind: str, name: str) -> str:
+    """The first line of a component's docstring."""
+    return (find(kind, name).__doc__ or "").strip().split("\n")[0]
+
+
+def settings(config: type) -> list[Setting]:
+    """Each setting of a Config with its type, default and the comment that trails it in the source."""
+    comments = _trailing_comments(config)
+    return [
+        Setting(f.name, _type_name(f), _default(f), comments.get(f.name, ""))
+        for f in fields(config)  # type: ignore[arg-type]
+    ]
+
+
+def _trailing_comments(config: type) -> dict[str, str]:
+    comments: dict[str, str] = {}
+    word = ""
+    for token in tokenize.generate_tokens(io.StringIO(inspect.getsource(config)).readline):
+        if token.type == tokenize.NAME and token.start[1] == 4 and token.line[4 + len(token.string) :].startswith(":"):
+            word = token.string
+        elif token.type == tokenize.COMMENT and word:
+            comments[word] = f"{comments.get(word, '')} {token.string.lstrip('# ')}".strip()
+        elif token.type == tokenize.NEWLINE:
+            word = ""
+    return comments
+
+
+def _type_name(f: "Field[object]") -> str:
+    return f.type if isinstance(f.type, str) else getattr(f.type, "__name__", str(f.type)).replace("typing.", "")
+
+
+def _default(f: "Field[object]") -> str:
+    if f.default is not MISSING:
+        return repr(f.default)
+    if f.default_factory is MISSING:
+        return "required"
+    made = f.default_factory()
+    return name_of(made) if kind_of(f.name) else repr(made)

@@ -1,0 +1,143 @@
+"""Experiment files: TOML in, frozen dataclasses out, every key and type checked."""
+
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from . import catalog
+from .errors import ConfigError, nearest
+
+Tree = dict[str, Any]  # a TOML document
+T = TypeVar("T")
+
+
+def load(path: Path, overrides: Iterable[str] = ()) -> Tree:
+    """Read an experiment file and apply ``section.key=value`` overrides."""
+    try:
+        tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no experiment file {path}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+    for item in overrides:
+        override(tree, item)
+    return tree
+
+
+def override(tree: Tree, item: str) -> None:
+    """Apply one ``section.key=value`` (the value is TOML, a bare word is a string), changing ``tree``."""
+    key, equals, value = item.partition("=")
+    if not equals:
+        raise ConfigError(f"'{item}' is not an override. Write it as section.key=value.")
+    try:
+        parsed = tomllib.loads(f"x = {value}")["x"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    place(tree, key, parsed)
+
+
+def place(tree: Tree, key: str, value: Any) -> None:
+    """Set a dotted ``key`` in ``tree``. A new component name drops the settings of the component it replaces."""
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"'{key}' goes through '{parent}', which is not a table.")
+    if leaf == "name" and tree.get("name") != value:
+        tree.clear()
+    tree[leaf] = value
+
+
+def merge(tree: Tree, changes: Tree) -> Tree:
+    """``tree`` with ``changes`` laid over it, tables merged key by key; ``tree`` itself stays as it is."""
+    merged = dict(tree)
+    if "name" in changes and changes["name"] != tree.get("name"):
+        merged = {}
+    for key, value in changes.items():
+        old = merged.get(key)
+        both = isinstance(value, dict) and isinstance(old, dict)
+        merged[key] = merge(cast(Tree, old), value) if both else value
+    return merged
+
+
+def fill(tree: Any, places: dict[str, str]) -> Any:
+    """Every ``{data}``-like place in the strings of ``tree`` replaced, so that files carry no machine's paths."""
+    if isinstance(tree, dict):
+        return {key: fill(value, places) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [fill(value, places) for value in tree]
+    if isinstance(tree, str):
+        for word, value in places.items():
+            tree = tree.replace("{" + word + "}", value)
+    return tree
+
+
+def component(kind: str, table: Any, where: str = "") -> Any:
+    """Build the Config of the component that ``table["name"]`` names. A bare string is a name without settings."""
+    where = where or kind
+    table = {"name": table} if isinstance(table, str) else table
+    if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+        raise ConfigError(f"[{where}] needs a name: one of {', '.join(catalog.names(kind))}.")
+    settings = {key: value for key, value in table.items() if key != "name"}
+    return structure(catalog.find(kind, table["name"]).Config, settings, where)
+
+
+def structure(cls: type[T], table: Any, where: str) -> T:
+    """Build the dataclass ``cls`` from a table: unknown keys and wrong types are refused by name."""
+    if not isinstance(table, dict):
+        raise ConfigError(f"[{where}] must be a table of settings, not {table!r}.")
+    known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            raise ConfigError(f"[{where}] has no setting '{key}'. {nearest(key, known)}")
+        values[key] = _value(hints[key], key, value, f"{where}.{key}" if where else key)
+    for name, f in known.items():
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and name not in values:
+            raise ConfigError(f"[{where}] needs '{name}'.")
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise ConfigError(f"[{where}] {error}") from None
+
+
+def _value(hint: Any, key: str, value: Any, where: str) -> Any:
+    kind = catalog.kind_of(key)
+    if kind:
+        return component(kind, value, where)
+    inner = [h for h in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(h)]
+    if inner and isinstance(value, dict):
+        return structure(cast(type, inner[0]), value, where)
+    try:
+        return TypeAdapter(hint).validate_python(_tuples(value), strict=True)
+    except ValidationError as error:
+        wanted = getattr(hint, "__name__", str(hint)).replace("typing.", "")
+        reason = error.errors()[0]["msg"]
+        raise ConfigError(f"[{where}] must be {wanted}, not {value!r} ({reason}).") from None
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def dump(config: Any) -> Tree:
+    """The table that ``structure`` or ``component`` would build ``config`` from, defaults written out."""
+    tree: Tree = {}
+    for f in dataclasses.fields(config):
+        value = getattr(config, f.name)
+        if value is None:
+            continue
+        if catalog.kind_of(f.name):
+            tree[f.name] = {"name": catalog.name_of(value), **dump(value)}
+        elif dataclasses.is_dataclass(value):
+            tree[f.name] = dump(value)
+        else:
+            tree[f.name] = list(value) if isinstance(value, tuple) else value
+    return tree

@@ -1,0 +1,121 @@
+"""What flows through the toolkit: moments of a domain, stacked in batches."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .errors import DataError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B moments of one domain: what the cameras saw, what the robot felt, what it then did."""
+
+    images: Tensor  # (B, V, 3, H, W) uint8, V cameras
+    state: Tensor  # (B, S) float32: speed, command, joint angles...
+    actions: Tensor | None = None  # (B, T, A) float32, the next T actions; None when nobody demonstrated
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Tensor | slice) -> "Batch":
+        return self._each(lambda tensor: tensor[index])
+
+    def to(self, device: torch.device | str) -> "Batch":
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        return replace(self, **{f.name: change(v) for f in fields(self) if (v := getattr(self, f.name)) is not None})
+
+
+class Spec(NamedTuple):
+    """The shapes a policy must fit."""
+
+    cameras: int  # V
+    height: int  # H
+    width: int  # W
+    state: int  # S
+    horizon: int  # T
+    action: int  # A
+
+
+class Joint(NamedTuple):
+    """What an alignment compares: features and the actions they led to."""
+
+    features: Tensor  # (B, D)
+    actions: Tensor  # (B, T * A)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Recorded moments: frames on disk, everything else in memory. M frames are stored, N of them are in this set."""
+
+    frames: NDArray[np.uint8]  # (M, V, 3, H, W), as a rule a memory map
+    state: NDArray[np.float32]  # (M, S)
+    actions: NDArray[np.float32] | None  # (M, A); None when nobody demonstrated
+    episode: NDArray[np.int64]  # (M,) which episode a frame belongs to; episodes are contiguous
+    time_s: NDArray[np.float64]  # (M,) since the start of its episode
+    rows: NDArray[np.int64]  # (N,) the frames of this set, ascending
+    horizon: int = 1  # T, how many future actions a moment holds
+    state_names: tuple[str, ...] = ()
+    action_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def spec(self) -> Spec:
+        """The shapes a policy for these moments must fit."""
+        cameras, _, height, width = self.frames.shape[1:]
+        return Spec(cameras, height, width, self.state.shape[1], self.horizon, len(self.action_names))
+
+    def take(self, chosen: NDArray[np.int64] | slice = slice(None)) -> Batch:
+        """The ``chosen`` of the N moments as a batch. A chunk that would leave its episode repeats the last action."""
+        rows = self.rows[chosen]
+        images = torch.from_numpy(np.ascontiguousarray(self.frames[rows]))
+        state = torch.from_numpy(self.state[rows])
+        return Batch(images, state, None if self.actions is None else torch.from_numpy(self.chunks(rows)))
+
+    def chunks(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The next T actions of each frame in ``rows``: (len(rows), T, A)."""
+        assert self.actions is not None
+        last = np.searchsorted(self.episode, self.episode[rows], side="right") - 1
+        return self.actions[np.minimum(rows[:, None] + np.arange(self.horizon), last[:, None])]
+
+    def select(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> "Moments":
+        """A part of the set, in the same order and over the same frames on disk."""
+        return replace(self, rows=self.rows[chosen])
+
+    def hidden(self) -> "Moments":
+        """The same moments with nobody's demonstration."""
+        return replace(self, actions=None)
+
+    def batches(self, size: int, seed: int, start: int = 0) -> Iterator[Batch]:
+        """Endless random batches; batch k depends on (seed, k) alone, so a resumed run sees the same data."""
+        if not len(self):
+            raise DataError("Cannot draw batches from an empty set of moments.")
+        step = start
+        while True:
+            yield self.take(np.random.default_rng((seed, step)).integers(len(self), size=size))
+            step += 1
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One side of the gap: its recorded moments and, when there is one, its simulator."""
+
+    name: str  # "source" or "target"
+    labelled: Moments  # for training, with actions; a few-shot limit shortens it, to nothing if need be
+    unlabelled: Moments  # for training, without actions: every training moment, the labelled ones included
+    tune: Moments  # for choosing settings and checkpoints
+    test: Moments  # opened by evaluate alone
+    simulator: Any = None  # the Config of a simulator: build(count, seed) gives the worlds
+
+    @property
+    def spec(self) -> Spec:
+        return self.unlabelled.spec

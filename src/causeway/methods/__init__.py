@@ -1,0 +1,42 @@
+"""Ways to learn across the gap. One file per method."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+
+class Cost(NamedTuple):
+    """What one batch costs: ``terms`` are summed and differentiated, ``notes`` are only logged."""
+
+    terms: Mapping[str, Tensor]
+    notes: Mapping[str, float] = {}
+
+
+class Method(nn.Module, ABC):
+    """How a run learns. It owns every trained weight, and leaves one part behind.
+
+    Its Config has ``build(source: Domain, target: Domain, seed: int, start: nn.Module | None) -> Method``, where
+    ``start`` is the part of the run to begin from, if any.
+    """
+
+    @abstractmethod
+    def batches(self, start: int) -> Iterator[Any]:
+        """Training batches from step ``start`` on: endless, or none for a method solved in closed form."""
+
+    @abstractmethod
+    def cost(self, batch: Any, progress: float) -> Cost:
+        """The weighted loss terms of one batch; ``progress`` runs from 0 to 1 over the run."""
+
+    @property
+    @abstractmethod
+    def part(self) -> nn.Module:
+        """What the run is for: the Policy or the Bridge that an Agent will use."""
+
+    def prepare(self) -> None:  # noqa: B027 - most methods have nothing to prepare
+        """Work done once, on the run's device, before the first step of a run that is not resumed."""
+
+    def check(self) -> dict[str, float]:
+        """Numbers for the learning curve, from the tune split."""
+        return {}

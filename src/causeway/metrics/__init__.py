@@ -1,0 +1,36 @@
+"""From traces to one number. One file per metric."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What happened in one evaluated episode, or in one stretch of a recording: facts, no scores."""
+
+    name: str  # the seed of a driven episode, or the recording and stretch
+    actions: NDArray[np.float32]  # (N, A) the commands the agent gave
+    reference: NDArray[np.float32] | None = None  # (N, A) what the person did; None in a closed loop
+    time_s: NDArray[np.float64] | None = None  # (N,)
+    end: str = ""  # how a driven episode ended: "completed", "off_road", "collision", "stuck", "timeout"
+    completion: float = float("nan")  # the share of the route driven, 0..1
+    signals: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # measured each step: lane_offset_m ... (N,)
+    error: str = ""  # why the episode crashed; such a trace is counted, never scored
+
+
+class Metric(ABC):
+    """A pure function from traces to one number. Its Config has ``build() -> Metric``."""
+
+    version: ClassVar[int] = 1  # raised whenever the same traces would give another number
+    direction: ClassVar[Literal["higher", "lower"]]  # which way is better
+    kind: ClassVar[Literal["rate", "mean"]] = "mean"  # a rate gets Wilson's interval, anything else a bootstrap
+    unit: ClassVar[str] = ""
+
+    @abstractmethod
+    def measure(self, traces: Sequence[Trace]) -> float:
+        """The number, over all ``traces`` together; nan where they do not hold what it needs."""

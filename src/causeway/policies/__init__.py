@@ -1,0 +1,77 @@
+"""From what is seen to what is done. One file per policy."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, Laplace
+
+from ..data import Moments, Spec
+
+
+class Policy(nn.Module, ABC):
+    """An encoder and a head. Its Config has ``build(spec: Spec) -> Policy``.
+
+    What normalises state and actions lives here, in buffers, so that the saved weights are all an Agent needs.
+    """
+
+    width: int  # D, the size of a feature
+
+    def __init__(self, spec: Spec):
+        super().__init__()
+        self.spec = spec
+        self.state_mean: Tensor
+        self.state_scale: Tensor
+        self.action_mean: Tensor
+        self.action_scale: Tensor
+        self.register_buffer("state_mean", torch.zeros(spec.state))
+        self.register_buffer("state_scale", torch.ones(spec.state))
+        self.register_buffer("action_mean", torch.zeros(spec.action))
+        self.register_buffer("action_scale", torch.ones(spec.action))
+
+    def calibrate(self, moments: Moments) -> None:
+        """Take the scale of state and actions from demonstrations. A constant channel keeps scale 1."""
+        rows = moments.rows
+        for name, values in (("state", moments.state), ("action", moments.actions)):
+            if values is None or not len(rows):
+                continue
+            spread = torch.from_numpy(values[rows].std(0))
+            getattr(self, f"{name}_mean").copy_(torch.from_numpy(values[rows].mean(0)))
+            getattr(self, f"{name}_scale").copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
+
+    @abstractmethod
+    def encode(self, images: Tensor, state: Tensor) -> Tensor:
+        """(B, V, 3, H, W) uint8 and (B, S) -> features (B, D)."""
+
+    @abstractmethod
+    def decode(self, features: Tensor) -> Distribution:
+        """Features (B, D) -> a distribution over actions (B, T, A), in the units of the demonstrations."""
+
+    def act(self, images: Tensor, state: Tensor) -> Tensor:
+        """The most likely chunk of actions, (B, T, A)."""
+        return self.decode(self.encode(images, state)).mean
+
+    def scaled(self, state: Tensor) -> Tensor:
+        """State (B, S) with mean 0 and spread 1 over the demonstrations."""
+        return (state - self.state_mean) / self.state_scale
+
+
+class Regression(nn.Module):
+    """A head that regresses a chunk of actions: a Laplace distribution whose spread follows the demonstrations'."""
+
+    def __init__(self, width: int, hidden: int, spec: Spec):
+        super().__init__()
+        self.shape = (spec.horizon, spec.action)
+        size = spec.horizon * spec.action
+        body = [nn.Linear(width, hidden), nn.ReLU()] if hidden else []
+        self.layers = nn.Sequential(*body, nn.Linear(hidden or width, size))
+
+    def forward(self, features: Tensor, mean: Tensor, scale: Tensor) -> Distribution:
+        """``mean`` and ``scale`` (A,) of the demonstrated actions give the units."""
+        middle = self.layers(features).unflatten(1, self.shape) * scale + mean
+        return Independent(Laplace(middle, scale.expand_as(middle)), 2)
+
+
+def floats(images: Tensor) -> Tensor:
+    """(B, V, 3, H, W) uint8 -> (B, V, 3, H, W) in 0..1."""
+    return images.to(torch.get_default_dtype()) / 255

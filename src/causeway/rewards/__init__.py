@@ -1,0 +1,1 @@
+"""What a trial is worth to reinforcement learning. One file per reward."""

@@ -1,0 +1,35 @@
+"""Worlds to drive in. One file per simulator.
+
+A simulator's Config has ``build(count: int, seed: int) -> Simulator``: ``count`` worlds that step together, behind
+gymnasium's ``VectorEnv`` interface.
+"""
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+
+
+class Simulator(VectorEnv):  # type: ignore[misc, type-arg]
+    """``num_envs`` worlds. Observations are ``{"images": (n, V, 3, H, W) uint8, "state": (n, S) float32}``.
+
+    ``reset(seed=[...])`` gives world i the episode of seed i, the same whoever drives it. Autoreset is disabled: a
+    finished world stays as it is until ``reset(options={"reset_mask": mask})``. From the step on which a world ends,
+    ``infos`` holds ``end``: (n,) str, "" while the episode goes on, else how it ended ("completed", or a failure), and
+    at each step ``completion``: (n,) in 0..1, and any measured signal as ``signal_NAME``: (n,) float.
+    """
+
+    rate_hz: float
+    cameras: tuple[str, ...]
+    state_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+
+    @abstractmethod
+    def expert(self) -> NDArray[np.float32]:
+        """What the built-in expert would do now, from the true state: (n, A)."""
+
+    @abstractmethod
+    def render(self) -> Any:
+        """Pictures for people: (n, H, W, 3) uint8."""
