@@ -34,3 +34,12 @@ class Metric(ABC):
     @abstractmethod
     def measure(self, traces: Sequence[Trace]) -> float:
         """The number, over all ``traces`` together; nan where they do not hold what it needs."""
+
+
+def recorded(traces: Sequence[Trace], index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Predicted and recorded values of one action, end to end over the traces that have a reference."""
+    pairs = [(t.actions[:, index], t.reference[:, index]) for t in traces if t.reference is not None]
+    if not pairs:
+        return np.empty(0), np.empty(0)
+    guess, truth = (np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True))
+    return guess, truth

@@ -39,9 +39,22 @@ class Policy(nn.Module, ABC):
             getattr(self, f"{name}_mean").copy_(torch.from_numpy(values[rows].mean(0)))
             getattr(self, f"{name}_scale").copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
 
+    @property
+    def frozen(self) -> bool:
+        """Whether ``embed`` never changes, so that what it gives may be kept instead of computed again."""
+        return False
+
     @abstractmethod
+    def embed(self, images: Tensor) -> Tensor:
+        """(B, V, 3, H, W) uint8 -> what the eyes make of it (B, E), before the first layer that is always trained."""
+
+    @abstractmethod
+    def project(self, embedding: Tensor, state: Tensor) -> Tensor:
+        """(B, E) and (B, S) -> features (B, D)."""
+
     def encode(self, images: Tensor, state: Tensor) -> Tensor:
         """(B, V, 3, H, W) uint8 and (B, S) -> features (B, D)."""
+        return self.project(self.embed(images), state)
 
     @abstractmethod
     def decode(self, features: Tensor) -> Distribution:
@@ -56,8 +69,11 @@ class Policy(nn.Module, ABC):
         return (state - self.state_mean) / self.state_scale
 
 
-class Regression(nn.Module):
-    """A head that regresses a chunk of actions: a Laplace distribution whose spread follows the demonstrations'."""
+class Head(nn.Module):
+    """Regression of a chunk of actions: a Laplace distribution whose spread follows the demonstrations'.
+
+    Its likelihood is the absolute error in units of that spread, which a few odd labels do not bend.
+    """
 
     def __init__(self, width: int, hidden: int, spec: Spec):
         super().__init__()
@@ -69,9 +85,38 @@ class Regression(nn.Module):
     def forward(self, features: Tensor, mean: Tensor, scale: Tensor) -> Distribution:
         """``mean`` and ``scale`` (A,) of the demonstrated actions give the units."""
         middle = self.layers(features).unflatten(1, self.shape) * scale + mean
-        return Independent(Laplace(middle, scale.expand_as(middle)), 2)
+        return Independent(Laplace(middle, scale.expand_as(middle), validate_args=False), 2, validate_args=False)
+
+
+class Bottleneck(nn.Module):
+    """Embedding and state to a feature of ``width`` numbers, the place where domains are aligned."""
+
+    def __init__(self, embedding: int, state: int, width: int, dropout: float):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(embedding + state, width), nn.LayerNorm(width), nn.ReLU()
+        )
+
+    def forward(self, embedding: Tensor, state: Tensor) -> Tensor:
+        return self.layers(torch.cat([embedding, state], 1))
+
+
+class Sighted(Policy):
+    """A policy made of eyes, a bottleneck and a regression head; a member says only what its eyes are."""
+
+    def __init__(self, spec: Spec, embedding: int, bottleneck: int, hidden: int, dropout: float):
+        super().__init__(spec)
+        self.width = bottleneck
+        self.bottleneck = Bottleneck(embedding, spec.state, bottleneck, dropout)
+        self.head = Head(bottleneck, hidden, spec)
+
+    def project(self, embedding: Tensor, state: Tensor) -> Tensor:
+        return self.bottleneck(embedding, self.scaled(state))
+
+    def decode(self, features: Tensor) -> Distribution:
+        return self.head(features, self.action_mean, self.action_scale)
 
 
 def floats(images: Tensor) -> Tensor:
-    """(B, V, 3, H, W) uint8 -> (B, V, 3, H, W) in 0..1."""
-    return images.to(torch.get_default_dtype()) / 255
+    """(B, V, 3, H, W) uint8 -> (B * V, 3, H, W) in 0..1."""
+    return images.flatten(0, 1).to(torch.get_default_dtype()) / 255

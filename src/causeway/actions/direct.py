@@ -1,0 +1,32 @@
+"""The first action of the chunk, clipped to the range of the controls."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import ActionMap
+
+
+@dataclass(frozen=True)
+class Config:
+    """The range of the controls."""
+
+    low: float = -1.0  # smallest command
+    high: float = 1.0  # largest command
+
+    def build(self) -> "Direct":
+        return Direct(self)
+
+
+class Direct(ActionMap):
+    """``clip(chunk[0])``, every step anew."""
+
+    def __init__(self, config: Config):
+        self.config = config
+
+    def reset(self, fresh: NDArray[np.bool_]) -> None:
+        pass
+
+    def __call__(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
+        return chunk[:, 0].clip(self.config.low, self.config.high)

@@ -1,0 +1,40 @@
+"""The first action of the chunk, averaged with the commands before it: steadier hands, a little later."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import ActionMap
+
+
+@dataclass(frozen=True)
+class Config:
+    """How much of the past stays."""
+
+    memory: float = 0.5  # share of the last command in the next, 0..1; raising it steadies and delays
+    low: float = -1.0  # smallest command
+    high: float = 1.0  # largest command
+
+    def build(self) -> "Smooth":
+        return Smooth(self)
+
+
+class Smooth(ActionMap):
+    """``c_t = memory * c_{t-1} + (1 - memory) * chunk_t[0]``; an episode's first command is taken as it is."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.last: NDArray[np.float32] | None = None
+
+    def reset(self, fresh: NDArray[np.bool_]) -> None:
+        if self.last is None or len(self.last) != len(fresh):
+            self.last = None
+        else:
+            self.last[fresh] = np.nan
+
+    def __call__(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
+        now = chunk[:, 0]
+        past = now if self.last is None else np.where(np.isnan(self.last), now, self.last)
+        self.last = (self.config.memory * past + (1 - self.config.memory) * now).astype(np.float32)
+        return self.last.clip(self.config.low, self.config.high)

@@ -1,0 +1,45 @@
+"""A small convolutional policy trained from scratch: five convolutions, a bottleneck, a head.
+
+Group normalization keeps the two domains of a mixed batch from leaking into each other's statistics.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..data import Spec
+from . import Sighted, floats
+
+
+@dataclass(frozen=True)
+class Config:
+    """The size of the network."""
+
+    channels: tuple[int, ...] = (24, 32, 48, 64, 64)  # of each convolution; raising them learns more, slower
+    bottleneck: int = 64  # D, size of the feature where the domains meet
+    hidden: int = 64  # width of the head's hidden layer; 0 makes the head linear
+    dropout: float = 0.1  # share of the embedding dropped in training
+
+    def build(self, spec: Spec) -> "Convolutional":
+        return Convolutional(self, spec)
+
+
+class Convolutional(Sighted):
+    """Strided convolutions over each camera, flattened so that places in the picture stay places in the feature."""
+
+    def __init__(self, config: Config, spec: Spec):
+        layers: list[nn.Module] = []
+        before = 3
+        for i, after in enumerate(config.channels):
+            kernel, stride = (5, 2) if i < 3 else (3, 1 + (i == 3))
+            layers += [nn.Conv2d(before, after, kernel, stride, kernel // 2), nn.GroupNorm(8, after), nn.ReLU()]
+            before = after
+        eye = nn.Sequential(*layers, nn.Flatten())
+        with torch.no_grad():
+            embedding = eye(torch.zeros(1, 3, spec.height, spec.width)).shape[1] * spec.cameras
+        super().__init__(spec, embedding, config.bottleneck, config.hidden, config.dropout)
+        self.eye = eye
+
+    def embed(self, images: Tensor) -> Tensor:
+        return self.eye(floats(images) - 0.5).reshape(len(images), -1)

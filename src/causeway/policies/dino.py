@@ -1,0 +1,80 @@
+"""Frozen DINOv2 (Oquab et al. 2023) as eyes, through transformers: the extractor of Min2Real."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..data import Spec
+from ..errors import ConfigError, MissingExtra
+from . import Sighted, floats
+from .resnet import IMAGENET_MEAN, IMAGENET_STD
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which DINOv2, and how its patches are read."""
+
+    weights: str = "facebook/dinov2-small"  # "random" (tiny), a local folder in transformers' layout, or a hub id
+    patches: tuple[int, int] = (7, 12)  # rows and columns of patches the picture is scaled to; more sees finer, slower
+    grid: tuple[int, int] = (3, 6)  # rows and columns the patch features are averaged to
+    bottleneck: int = 64  # D, size of the feature where the domains meet
+    hidden: int = 64  # width of the head's hidden layer; 0 makes the head linear
+    dropout: float = 0.2  # share of the embedding dropped in training
+
+    def build(self, spec: Spec) -> "Dino":
+        return Dino(self, spec)
+
+
+class Dino(Sighted):
+    """DINOv2 patch features on a grid, beside the class token; the extractor never learns."""
+
+    def __init__(self, config: Config, spec: Spec):
+        eyes = load(config.weights)
+        embedding = eyes.config.hidden_size * (config.grid[0] * config.grid[1] + 1) * spec.cameras
+        super().__init__(spec, embedding, config.bottleneck, config.hidden, config.dropout)
+        self.config, self.eyes = config, eyes.requires_grad_(False)
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1))
+
+    @property
+    def frozen(self) -> bool:
+        return True
+
+    def train(self, mode: bool = True) -> "Dino":
+        super().train(mode)
+        self.eyes.eval()  # a frozen extractor has no dropout either
+        return self
+
+    @torch.no_grad()
+    def embed(self, images: Tensor) -> Tensor:
+        rows, columns = self.config.patches
+        side = self.eyes.config.patch_size
+        x = nn.functional.interpolate(
+            floats(images), (rows * side, columns * side), mode="bilinear", antialias=True, align_corners=False
+        )
+        tokens = self.eyes(pixel_values=(x - self.mean) / self.std).last_hidden_state
+        maps = tokens[:, 1:].transpose(1, 2).unflatten(2, (rows, columns))
+        pooled = nn.functional.adaptive_avg_pool2d(maps, self.config.grid).flatten(1)
+        return torch.cat([tokens[:, 0], pooled], 1).reshape(len(images), -1)
+
+
+def load(weights: str) -> Any:
+    """A transformers DINOv2: tiny and random, from a folder, or from the hub (cached by transformers)."""
+    try:
+        from transformers import Dinov2Config, Dinov2Model
+    except ImportError:
+        raise MissingExtra("policy 'dino'", "transformers", "dino") from None
+    if weights == "random":
+        return Dinov2Model(Dinov2Config(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=98))
+    try:
+        return Dinov2Model.from_pretrained(weights, local_files_only=Path(weights).is_dir())
+    except OSError as error:
+        raise ConfigError(
+            f"policy 'dino' cannot load '{weights}': it is neither a local folder nor reachable on the hub. "
+            f"Download it where there is a network and give the folder as weights. ({str(error).splitlines()[0]})"
+        ) from None
