@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +20,10 @@ class Batch:
     images: Tensor  # (B, V, 3, H, W) uint8, V cameras
     state: Tensor  # (B, S) float32: speed, command, joint angles...
     actions: Tensor | None = None  # (B, T, A) float32, the next T actions; None when nobody demonstrated
+    embedding: Tensor | None = None  # (B, E) what frozen eyes made of the images, which then hold no cameras (V = 0)
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.state)
 
     def __getitem__(self, index: Tensor | slice) -> "Batch":
         return self._each(lambda tensor: tensor[index])
@@ -115,6 +117,8 @@ class Domain:
     tune: Moments  # for choosing settings and checkpoints
     test: Moments  # opened by evaluate alone
     simulator: Any = None  # the Config of a simulator: build(count, seed) gives the worlds
+    crop: Any = None  # what is cut from its pictures before they are resized
+    cache: Path = Path("runs/cache")  # where decoded frames and frozen features are kept
 
     @property
     def spec(self) -> Spec:

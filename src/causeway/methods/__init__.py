@@ -17,9 +17,11 @@ class Cost(NamedTuple):
 class Method(nn.Module, ABC):
     """How a run learns. It owns every trained weight, and leaves one part behind.
 
-    Its Config has ``build(source: Domain, target: Domain, seed: int, start: nn.Module | None) -> Method``, where
-    ``start`` is the part of the run to begin from, if any.
+    Its Config has ``part_for(spec: Spec) -> nn.Module``, the untrained part, and ``build(source: Domain, target: Domain,
+    seed: int, start: nn.Module | None) -> Method``, where ``start`` is the part of the run to begin from, if any.
     """
+
+    rank: int = 0  # which of several devices this is; each draws other batches
 
     @abstractmethod
     def batches(self, start: int) -> Iterator[Any]:

@@ -39,6 +39,9 @@ class Policy(nn.Module, ABC):
             getattr(self, f"{name}_mean").copy_(torch.from_numpy(values[rows].mean(0)))
             getattr(self, f"{name}_scale").copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
 
+    def begin(self) -> None:  # noqa: B027 - most policies begin at random
+        """Read the pretrained weights that the settings name; called once, by a run that begins from nothing else."""
+
     @property
     def frozen(self) -> bool:
         """Whether ``embed`` never changes, so that what it gives may be kept instead of computed again."""

@@ -32,7 +32,7 @@ class Dino(Sighted):
     """DINOv2 patch features on a grid, beside the class token; the extractor never learns."""
 
     def __init__(self, config: Config, spec: Spec):
-        eyes = load(config.weights)
+        eyes = empty(config.weights)
         embedding = eyes.config.hidden_size * (config.grid[0] * config.grid[1] + 1) * spec.cameras
         super().__init__(spec, embedding, config.bottleneck, config.hidden, config.dropout)
         self.config, self.eyes = config, eyes.requires_grad_(False)
@@ -44,6 +44,10 @@ class Dino(Sighted):
     @property
     def frozen(self) -> bool:
         return True
+
+    def begin(self) -> None:
+        if self.config.weights != "random":
+            self.eyes.load_state_dict(pretrained("Dinov2Model", self.config.weights).state_dict())
 
     def train(self, mode: bool = True) -> "Dino":
         super().train(mode)
@@ -63,18 +67,28 @@ class Dino(Sighted):
         return torch.cat([tokens[:, 0], pooled], 1).reshape(len(images), -1)
 
 
-def load(weights: str) -> Any:
-    """A transformers DINOv2: tiny and random, from a folder, or from the hub (cached by transformers)."""
+def empty(weights: str) -> Any:
+    """An untrained DINOv2 of the shape that ``weights`` has; tiny for "random"."""
+    tiny = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 98}
+    settings = pretrained("Dinov2Config", weights) if weights != "random" else library().Dinov2Config(**tiny)
+    return library().Dinov2Model(settings)
+
+
+def pretrained(kind: str, weights: str) -> Any:
+    """What transformers has under ``weights``: a local folder, or a hub id, which it downloads and keeps."""
     try:
-        from transformers import Dinov2Config, Dinov2Model
-    except ImportError:
-        raise MissingExtra("policy 'dino'", "transformers", "dino") from None
-    if weights == "random":
-        return Dinov2Model(Dinov2Config(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=98))
-    try:
-        return Dinov2Model.from_pretrained(weights, local_files_only=Path(weights).is_dir())
+        return getattr(library(), kind).from_pretrained(weights, local_files_only=Path(weights).is_dir())
     except OSError as error:
         raise ConfigError(
             f"policy 'dino' cannot load '{weights}': it is neither a local folder nor reachable on the hub. "
             f"Download it where there is a network and give the folder as weights. ({str(error).splitlines()[0]})"
         ) from None
+
+
+def library() -> Any:
+    """transformers, imported where it is needed."""
+    try:
+        import transformers
+    except ImportError:
+        raise MissingExtra("policy 'dino'", "transformers", "dino") from None
+    return transformers

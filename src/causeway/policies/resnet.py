@@ -30,8 +30,6 @@ class Config:
     dropout: float = 0.1  # share of the embedding dropped in training
 
     def __post_init__(self) -> None:
-        if self.weights != "random" and not Path(self.weights).is_file():
-            raise ConfigError(f"weights: there is no file {self.weights}. Give 'random' or the path of a state dict.")
         if self.weights != "random" and self.width != 64:
             raise ConfigError(f"width must be 64 to read weights, not {self.width}.")
 
@@ -83,6 +81,7 @@ class ResNet(Sighted):
         w = config.width
         embedding = (2 * config.keypoints or 8 * w * 12) * spec.cameras
         super().__init__(spec, embedding, config.bottleneck, config.hidden, config.dropout)
+        self.config = config
         normal = Groups if config.weights == "random" else Fixed
         self.mean: Tensor
         self.std: Tensor
@@ -94,8 +93,6 @@ class ResNet(Sighted):
             blocks = (Block(inputs, outputs, stride, normal), Block(outputs, outputs, 1, normal))
             self.body[f"layer{number}"] = nn.Sequential(*blocks)
         self.points = nn.Conv2d(8 * w, config.keypoints, 1) if config.keypoints else None
-        if config.weights != "random":
-            self._read(Path(config.weights))
 
     def embed(self, images: Tensor) -> Tensor:
         x = self.body["bn1"](self.body["conv1"]((floats(images) - self.mean) / self.std)).relu_()
@@ -105,7 +102,12 @@ class ResNet(Sighted):
         x = nn.functional.adaptive_avg_pool2d(x, (3, 4)) if self.points is None else spatial_softmax(self.points(x))
         return x.reshape(len(images), -1)
 
-    def _read(self, path: Path) -> None:
+    def begin(self) -> None:
+        if self.config.weights == "random":
+            return
+        path = Path(self.config.weights)
+        if not path.is_file():
+            raise ConfigError(f"weights: there is no file {path}. Give 'random' or the path of a state dict.")
         known = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
         wanted = {k: v for k, v in known.items() if not k.startswith("fc.") and not k.endswith("num_batches_tracked")}
         try:

@@ -37,8 +37,6 @@ class Config:
     def __post_init__(self) -> None:
         if self.layer not in FIRES:
             raise ConfigError(f"layer must be 2 to 9, not {self.layer}.")
-        if self.weights != "random" and not Path(self.weights).is_file():
-            raise ConfigError(f"weights: there is no file {self.weights}. Give 'random' or the path of an .npz.")
 
     def build(self, spec: Spec) -> "SqueezeNet":
         return SqueezeNet(self, spec)
@@ -69,8 +67,6 @@ class SqueezeNet(Sighted):
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1) / 255)
         self.first = nn.Conv2d(3, 96, 7, 2)
         self.fires = nn.ModuleDict({str(n): Fire(*FIRES[n]) for n in range(2, config.layer + 1)})
-        if config.weights != "random":
-            self._read(Path(config.weights))
         for weight in (*self.first.parameters(), *self.fires.parameters()):
             weight.requires_grad_(config.tuned)
 
@@ -88,7 +84,12 @@ class SqueezeNet(Sighted):
             x = nn.functional.adaptive_avg_pool2d(x, (self.config.rows, self.config.columns))
         return x.reshape(len(images), -1)
 
-    def _read(self, path: Path) -> None:
+    def begin(self) -> None:
+        if self.config.weights == "random":
+            return
+        path = Path(self.config.weights)
+        if not path.is_file():
+            raise ConfigError(f"weights: there is no file {path}. Give 'random' or the path of an .npz.")
         with np.load(path) as arrays, torch.no_grad():
             layers = {"conv1": self.first}
             for number, fire in self.fires.items():

@@ -1,0 +1,5 @@
+"""``python -m causeway`` is ``causeway``."""
+
+from .cli import main
+
+main()

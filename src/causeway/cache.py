@@ -1,0 +1,169 @@
+"""Decode once: the frames of a dataset, cropped and resized, in one file that training reads at random."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .data import Moments
+from .datasets import Dataset, _disk
+from .errors import ConfigError, DataError
+
+VERSION = 1  # of how pictures are fitted; raising it makes every cache anew
+PART = 256  # frames one thread decodes in one go
+THREADS = 4
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What is cut off a picture before it is resized, as shares of its height and width."""
+
+    top: float = 0.0  # e.g. 0.4 cuts off the sky
+    bottom: float = 0.0  # e.g. the bonnet
+    left: float = 0.0
+    right: float = 0.0
+
+    def __post_init__(self) -> None:
+        for one, other in (("top", "bottom"), ("left", "right")):
+            a, b = getattr(self, one), getattr(self, other)
+            if a < 0 or b < 0 or a + b >= 1:
+                raise ConfigError(
+                    f"crop: {one} and {other} are shares of the picture and must leave some, not {a}, {b}."
+                )
+
+    def box(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """Left, upper, right and lower edge in pixels; fractions of a pixel are kept."""
+        return self.left * width, self.top * height, (1 - self.right) * width, (1 - self.bottom) * height
+
+
+class _Part(NamedTuple):
+    episode: int
+    start: int  # within the episode
+    stop: int
+    row: int  # of the file
+
+
+def fit(image: NDArray[np.uint8], height: int, width: int, crop: Crop) -> NDArray[np.uint8]:
+    """``image`` (H, W, 3) cropped and resized to (height, width, 3): by area when it shrinks, bilinearly else."""
+    box = crop.box(*image.shape[:2])
+    if image.shape[:2] == (height, width) and crop == Crop():
+        return image
+    shrinks = box[2] - box[0] >= width and box[3] - box[1] >= height
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(image).resize((width, height), method, box=box))
+
+
+def cached(
+    dataset: Dataset, height: int, width: int, crop: Crop, folder: Path, progress: bool = True
+) -> NDArray[np.uint8]:
+    """All frames of ``dataset`` in order, (M, V, 3, height, width), as a map of a file that may exceed memory.
+
+    The file ``folder/KEY.frames`` is made once for each (fingerprint, size, crop); beside it ``KEY.json`` says what it
+    is. It counts only when both are there and whole: a killed build is begun again. While one process makes it, others
+    wait. Raises DataError for a picture that cannot be read, or when the disk is full.
+    """
+    shape = (sum(len(episode) for episode in dataset.episodes), len(dataset.cameras), 3, height, width)
+    if not shape[0]:
+        raise DataError(f"{dataset.root} holds no moments.")
+    said = {"fingerprint": dataset.fingerprint(), "shape": list(shape), "crop": str(crop), "version": VERSION}
+    key = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+    frames, label = folder / f"{key}.frames", folder / f"{key}.json"
+    if not _whole(frames, label, shape):
+        with _disk.room_in(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with _disk.exclusive(folder / f"{key}.lock", wait=True):
+                if not _whole(frames, label, shape):
+                    _make(dataset, shape, crop, frames, progress and sys.stderr.isatty())
+                    temporary = label.with_suffix(".json.partial")
+                    temporary.write_text(json.dumps({**said, "root": dataset.root}, indent=2), encoding="utf-8")
+                    os.replace(temporary, label)
+    return np.memmap(frames, np.uint8, mode="r", shape=shape)
+
+
+def moments(dataset: Dataset, frames: NDArray[np.uint8], horizon: int) -> Moments:
+    """Every moment of ``dataset`` over its cached ``frames``."""
+    episodes = dataset.episodes
+    lengths = [len(episode) for episode in episodes]
+    actions = [episode.actions for episode in episodes if episode.actions is not None]
+    return Moments(
+        frames=frames,
+        state=np.concatenate([episode.state for episode in episodes]),
+        actions=np.concatenate(actions) if len(actions) == len(episodes) else None,
+        episode=np.repeat(np.arange(len(episodes)), lengths),
+        time_s=np.concatenate([episode.time_s for episode in episodes]),
+        rows=np.arange(sum(lengths)),
+        horizon=horizon,
+        state_names=dataset.state_names,
+        action_names=dataset.action_names,
+    )
+
+
+def _whole(frames: Path, label: Path, shape: tuple[int, ...]) -> bool:
+    return label.is_file() and frames.is_file() and frames.stat().st_size == int(np.prod(shape))
+
+
+def _make(dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path, progress: bool) -> None:
+    partial = frames.with_suffix(".frames.partial")
+    file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    try:
+        if sys.platform != "darwin":
+            os.posix_fallocate(file, 0, int(np.prod(shape)))  # a full disk shows now, not an hour later
+        with _bar(dataset, shape[0], progress) as bar, ThreadPoolExecutor(THREADS) as pool:
+            jobs = [pool.submit(_decode, dataset, part, shape, crop, file) for part in _parts(dataset)]
+            try:
+                for job in as_completed(jobs):
+                    bar.advance(bar.task_ids[0], job.result())
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        os.replace(partial, frames)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(file)
+
+
+def _parts(dataset: Dataset) -> Iterator[_Part]:
+    row = 0
+    for number, episode in enumerate(dataset.episodes):
+        for start in range(0, len(episode), PART):
+            stop = min(start + PART, len(episode))
+            yield _Part(number, start, stop, row)
+            row += stop - start
+
+
+def _decode(dataset: Dataset, part: _Part, shape: tuple[int, ...], crop: Crop, file: int) -> int:
+    height, width = shape[-2:]
+    count = part.stop - part.start
+    for row, views in enumerate(islice(dataset.frames(part.episode, part.start), count), part.row):
+        moment = np.stack([fit(image, height, width, crop).transpose(2, 0, 1) for image in views])
+        os.pwrite(file, moment.tobytes(), row * moment.nbytes)
+    return count
+
+
+@contextmanager
+def _bar(dataset: Dataset, total: int, show: bool) -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.speed:.0f} frames/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not show, speed_estimate_period=5) as bar:
+        bar.add_task(f"Decoding {dataset.root}", total=total)
+        yield bar

@@ -1,0 +1,281 @@
+"""The command line: each command is a few lines over the library."""
+
+import sys
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from . import catalog, config
+from .errors import ConfigError, DataError, MissingExtra
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Carry vision policies from simulation to reality. Begin with: causeway quickstart",
+)
+
+Data = Annotated[Path | None, typer.Option("--data", help="The folder that {data} in an experiment file stands for.")]
+Folder = Annotated[Path | None, typer.Option("--folder", help="Where to put the results.")]
+Cache = Annotated[Path | None, typer.Option("--cache", help="Where decoded frames and frozen features are kept.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Also write the table to this file.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change: section.key=value ...")]
+
+
+def main() -> None:
+    """Run the command line; a mistake is one sentence on standard error, not a traceback."""
+    try:
+        app(standalone_mode=False)
+    except (ConfigError, DataError, MissingExtra, FloatingPointError) as error:
+        fail(f"{type(error).__name__}: {error}", 2)
+    except typer.Abort:
+        fail("Stopped.", 130)
+    except KeyboardInterrupt as error:
+        fail(str(error) or "Stopped. The same command goes on from the last checkpoint.", 130)
+    except Exception as error:
+        show = getattr(error, "show", None)  # a usage error of the command line itself
+        if show is None:
+            raise
+        show()
+        sys.exit(getattr(error, "exit_code", 2))
+
+
+def fail(sentence: str, code: int) -> None:
+    """Say what is wrong and leave."""
+    print(sentence, file=sys.stderr)
+    sys.exit(code)
+
+
+@app.command()
+def quickstart(folder: Path = Path("runs/quickstart"), jobs: int = 2) -> None:
+    """Collect demonstrations in two looks of the embedded simulator, cross between them in four ways, read the report.
+
+    Example: causeway quickstart
+    """
+    data = folder / "data"
+    for name, look, episodes in (("source", "source", 60), ("target", "target", 6)):
+        if not (data / name / "meta" / "info.json").exists():
+            collect("lanes", data / name, [f"look={look}"], episodes=episodes, seed=0 if name == "source" else 500)
+    with resources.as_file(resources.files("causeway") / "quickstart.toml") as file:
+        run(file, None, data=data, folder=folder, jobs=jobs)
+
+
+@app.command()
+def collect(
+    simulator: str,
+    destination: Path,
+    settings: Overrides = None,
+    episodes: Annotated[int, typer.Option(help="Demonstrations to keep; failed ones are thrown away.")] = 50,
+    seed: Annotated[int, typer.Option(help="Of the first episode; the others follow.")] = 0,
+    noise: Annotated[float, typer.Option(help="How far the expert is pushed off its path, so that it shows how to return.")] = 0.3,
+) -> None:
+    """Record a simulator's expert into a dataset.
+
+    Example: causeway collect lanes data/sim look=source --episodes 50
+    """
+    from .collect import record
+
+    worlds = _component("simulator", simulator, settings or ())
+    count, frames = record(worlds, destination, episodes, seed, noise)
+    print(f"{destination}: {count} episodes, {frames:,} frames.")
+
+
+@app.command("import")
+def import_(format: str, source: Path, destination: Path, settings: Overrides = None) -> None:
+    """Turn recordings of another format into a LeRobot v3.0 dataset.
+
+    Example: causeway import donkey ~/mycar/data data/real
+    """
+    from .recorder import copy
+
+    dataset = _component("dataset", format, [f"root={source}", *(settings or ())]).build()
+    copy(dataset, destination)
+    print(f"{destination}: {len(dataset.episodes)} episodes, {sum(map(len, dataset.episodes)):,} frames.")
+
+
+@app.command()
+def check(path: Path, format: Annotated[str, typer.Option(help="Skip guessing the format.")] = "") -> None:
+    """Read a whole dataset and say everything that is wrong with it, episode by episode. Exits 1 if anything is.
+
+    Example: causeway check data/real
+    """
+    name = format or _format(path)
+    module = catalog.find("dataset", name)
+    found = list(module.Config(root=str(path)).read().problems())
+    for problem in found:
+        print(problem)
+    if found:
+        print(f"{path}: {len(found)} problems.")
+        raise typer.Exit(1)
+    dataset = module.Config(root=str(path)).build()
+    print(f"{path}: {name}, {len(dataset.episodes)} episodes, {sum(map(len, dataset.episodes)):,} frames, nothing wrong.")
+
+
+@app.command()
+def train(
+    file: Path, overrides: Overrides = None, data: Data = None, folder: Folder = None, cache: Cache = None
+) -> None:
+    """Train and test one run of an experiment file without arms.
+
+    Example: causeway train experiments/one.toml train.steps=500 --data data --folder runs/one
+    """
+    from . import run as runs
+
+    one = runs.build(config.load(file, overrides or ()), folder or Path("runs") / file.stem, data, cache)
+    runs.work(one)
+    _show_measures([("target", one.traces)], None)
+
+
+@app.command()
+def run(
+    file: Path,
+    overrides: Overrides = None,
+    data: Data = None,
+    folder: Folder = None,
+    cache: Cache = None,
+    jobs: Annotated[int, typer.Option(help="Runs at a time, each in a process of its own.")] = 1,
+    allow_failures: Annotated[bool, typer.Option(help="Exit 0 even if episodes crashed.")] = False,
+) -> None:
+    """Carry out a study: every arm, sweep and seed of an experiment file, then its table and report.
+
+    What is done is not done again, and what was killed goes on.
+    Example: causeway run experiments/donkey.toml --data ../shared/data
+    """
+    from . import study as studies
+
+    study = studies.plan(file, folder or Path("runs") / file.stem, overrides or (), data, cache)
+    studies.carry_out(study, jobs)
+    failed = _publish(study)
+    if failed and not allow_failures:
+        fail(f"{failed} episodes crashed: see the report. --allow-failures accepts them.", 1)
+
+
+@app.command()
+def evaluate(
+    run: Path,
+    dataset: Annotated[Path | None, typer.Option(help="Recordings to replay, open loop.")] = None,
+    simulator: Annotated[str, typer.Option(help="A simulator to drive in, closed loop, e.g. lanes.")] = "",
+    settings: Overrides = None,
+    data: Data = None,
+    csv: Csv = None,
+) -> None:
+    """Score a finished run on anything else.
+
+    Example: causeway evaluate runs/quickstart/transport-s0 --simulator lanes look=target
+    """
+    from . import run as runs
+
+    one = runs.open_run(run, data)
+    if bool(dataset) == bool(simulator):
+        raise ConfigError("Say where to score the run: either --dataset PATH or --simulator NAME.")
+    if dataset:
+        chosen = _component("dataset", _format(dataset), [f"root={dataset}", *(settings or ())])
+        traces = runs.test_on_recordings(one, chosen)
+    else:
+        traces = runs.test_in_simulator(one, _component("simulator", simulator, settings or ()))
+    _show_measures([(str(dataset or simulator), traces)], csv)
+
+
+@app.command()
+def report(file: Path, overrides: Overrides = None, data: Data = None, folder: Folder = None, cache: Cache = None) -> None:
+    """Make the table and the page of a study anew, from what is done so far.
+
+    Example: causeway report experiments/donkey.toml --data ../shared/data
+    """
+    from . import study as studies
+
+    _publish(studies.plan(file, folder or Path("runs") / file.stem, overrides or (), data, cache))
+
+
+@app.command("list")
+def list_(kind: str = typer.Argument(""), name: str = typer.Argument("")) -> None:
+    """Show every component, those of one kind, or the settings of one.
+
+    Example: causeway list alignment transport
+    """
+    console = Console()
+    kinds = [kind] if kind else sorted(catalog.FOLDERS)
+    if kind and kind not in catalog.FOLDERS:
+        raise ConfigError(f"There is no kind '{kind}'. {config.nearest(kind, catalog.FOLDERS)}")
+    if name:
+        module = catalog.find(kind, name)
+        console.print((module.__doc__ or "").strip() + "\n", markup=False)
+        table = Table("setting", "type", "default", "meaning", box=None)
+        for setting in catalog.settings(module.Config):
+            table.add_row(*setting)
+        return console.print(table)
+    table = Table("kind", "name", "what it is", box=None)
+    for each in kinds:
+        for known in catalog.names(each):
+            table.add_row(each, known, catalog.summary(each, known))
+    console.print(table)
+
+
+def _component(kind: str, name: str, settings: Sequence[str]) -> Any:
+    """A component from its name and ``key=value`` settings."""
+    tree: config.Tree = {"name": name}
+    for item in settings:
+        config.override(tree, item)
+    return config.component(kind, tree)
+
+
+def _format(path: Path) -> str:
+    """Which dataset component reads the folder ``path``."""
+    if not path.exists():
+        raise DataError(f"There is no folder {path}.")
+    for name in catalog.names("dataset"):
+        if catalog.find("dataset", name).recognises(path):
+            return name
+    raise DataError(f"{path} is in no format that causeway knows ({', '.join(catalog.names('dataset'))}).")
+
+
+def _metrics() -> dict[str, Any]:
+    """Every metric of the catalog, with its default settings."""
+    return {name: config.component("metric", name).build() for name in catalog.names("metric")}
+
+
+def _publish(study: Any) -> int:
+    """Write results.csv and report.html, print the table, and count the episodes that crashed."""
+    from . import report as reports
+    from . import study as studies
+
+    rows = studies.table(study, _metrics())
+    studies.write_csv(rows, study.folder / "results.csv")
+    reports.write(study, rows, study.folder / "report.html")
+    _show_rows(rows)
+    print(f"{study.folder / 'results.csv'}\n{study.folder / 'report.html'}")
+    return sum(row.failed for row in {(row.arm, row.point): row for row in rows}.values())
+
+
+def _show_rows(rows: Sequence[Any]) -> None:
+    table = Table("arm", "point", "metric", "value", "95 % interval", "against the baseline", box=None)
+    for row in rows:
+        value, low, high = row.measure
+        against = f"{row.against.value:+.3f} [{row.against.low:+.3f}, {row.against.high:+.3f}] " if row.against else ""
+        table.add_row(row.arm, row.point, row.metric, f"{value:.3f}", f"[{low:.3f}, {high:.3f}]", against + row.verdict)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _show_measures(named: Sequence[tuple[str, Any]], path: Path | None) -> None:
+    from .evaluate import measure
+
+    table = Table("on", "metric", "value", "low", "high", "version", box=None)
+    lines = [["on", "metric", "value", "low", "high", "version"]]
+    metrics = _metrics()
+    for name, traces in named:
+        for metric, (value, low, high) in measure([traces], metrics).items():
+            version = str(metrics[metric].version)
+            table.add_row(name, metric, f"{value:.3f}", f"{low:.3f}", f"{high:.3f}", version)
+            lines.append([name, metric, repr(value), repr(low), repr(high), version])
+        crashed = [trace for trace in traces if trace.error]
+        if crashed:
+            print(f"{len(crashed)} of {len(traces)} episodes crashed: {crashed[0].error}", file=sys.stderr)
+    Console().print(table)
+    if path:
+        path.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,67 @@
+"""Record a simulator's expert into a dataset: demonstrations for free."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .datasets import Episode
+from .errors import DataError
+from .progress import bar
+from .recorder import Recorder, Recording
+
+WORLDS = 20  # driven side by side
+PUSHED = 0.15  # share of the time during which noise moves the steering
+MOST_TRIES = 5  # times as many episodes are tried as are asked for
+
+
+def record(simulator: Any, destination: Path, episodes: int, seed: int, noise: float) -> tuple[int, int]:
+    """Write ``episodes`` completed demonstrations of ``simulator`` (a Config); the number of episodes and frames.
+
+    Now and then the steering is pushed by up to ``noise`` while the expert's own command is what is recorded, so that the
+    data show how to come back to the road's middle (noise injection, Laskey et al. 2017, "DART").
+    """
+    kept = frames = 0
+    worlds = simulator.build(count=min(WORLDS, episodes), seed=seed)
+    about = Recording(worlds.cameras, worlds.rate_hz, worlds.state_names, worlds.action_names)
+    with Recorder(destination, about) as recorder, bar() as shown:
+        row = shown.add_task(f"collecting {destination.name}", total=episodes, unit="episodes", note="")
+        for first in range(seed, seed + MOST_TRIES * episodes, worlds.num_envs):
+            for episode, pictures in _drive(worlds, first, noise):
+                if kept < episodes:
+                    recorder.add(episode, pictures)
+                    kept, frames = kept + 1, frames + len(episode)
+                    shown.update(row, completed=kept)
+            if kept == episodes:
+                break
+        else:
+            raise DataError(f"Only {kept} of {MOST_TRIES * episodes} demonstrations were completed; {episodes} were asked for.")
+    worlds.close()
+    return kept, frames
+
+
+def _drive(worlds: Any, first: int, noise: float) -> Iterator[tuple[Episode, Iterator[NDArray[np.uint8]]]]:
+    """The completed episodes of seeds ``first`` and on, one for each world."""
+    count = worlds.num_envs
+    rng = np.random.default_rng(first)
+    seen, _ = worlds.reset(seed=list(range(first, first + count)))
+    images, states, actions, ends = [], [], [], np.full(count, "", dtype=object)
+    push = np.zeros(count, np.float32)
+    while (ends == "").any():
+        command = worlds.expert()
+        images.append(seen["images"])
+        states.append(seen["state"])
+        actions.append(command.copy())
+        push = np.where(rng.random(count) < 0.1, rng.uniform(-noise, noise, count) * (rng.random(count) < PUSHED * 2), push)
+        driven = command.copy()
+        driven[:, 0] = (driven[:, 0] + push).clip(-1, 1)
+        seen, _, _, _, info = worlds.step(driven)
+        fresh = (ends == "") & (np.asarray(info["end"], dtype=object) != "")
+        ends = np.where(ends == "", np.asarray(info["end"], dtype=object), ends)
+        for world in np.flatnonzero(fresh & (ends == "completed")):
+            time_s = np.arange(len(images)) / worlds.rate_hz
+            state, action = (np.stack([step[world] for step in part]) for part in (states, actions))
+            pictures = (image[world].transpose(0, 2, 3, 1) for image in list(images))
+            yield Episode(f"seed {first + world}", time_s, state, action), pictures

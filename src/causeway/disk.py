@@ -1,0 +1,49 @@
+"""Files that are there whole or not at all, locks that die with their holder, and what a full disk says."""
+
+import errno
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import DataError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def exclusive(path: Path, wait: bool, refusal: str = "") -> Iterator[None]:
+    """Hold ``path`` against other processes and threads; the system lets go when the holder dies.
+
+    Raises DataError, saying ``refusal``, where it is held already and ``wait`` is False.
+    """
+    with open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise DataError(refusal or f"{path.parent} is being written by another process.") from None
+        yield
+
+
+@contextmanager
+def room_in(folder: Path, advice: str = "What was written of it is removed.") -> Iterator[None]:
+    """Say which folder had no room, and then ``advice``, whichever library ran into it."""
+    try:
+        yield
+    except Exception as error:  # not all libraries' errors are OSErrors; torch keeps the system's words in its own
+        words = str(error)
+        if getattr(error, "errno", None) in FULL or "No space left" in words or "file write failed" in words:
+            raise DataError(f"No room left on the disk to write {folder}. {advice}") from error
+        raise
+
+
+@contextmanager
+def whole(path: Path, advice: str = "What was there before is kept.") -> Iterator[Path]:
+    """A temporary path to write to; it takes the place of ``path`` if all goes well, and vanishes otherwise."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with room_in(path.parent, advice):
+            yield temporary
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,254 @@
+"""The one evaluation: drive or replay, keep the traces, measure them, and say how sure we are."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .agent import Agent
+from .cache import Crop, fit
+from .data import Moments
+from .disk import whole
+from .errors import ConfigError
+from .metrics import Metric, Trace
+from .progress import track
+
+RESAMPLES = 1000  # of every bootstrap
+LEVEL = 0.95  # of every interval
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a finished part is tested."""
+
+    episodes: int = 100  # driven in a simulator; 96 show a rate to +-10 points, 385 to +-5
+    first_seed: int = 10_000  # of the driven episodes: the same ones for every arm
+    worlds: int = 50  # driven side by side; raising it is faster and takes more memory
+    stretch_s: float = 10.0  # a recording is cut into stretches this long, the units of its interval
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1 or self.worlds < 1 or self.stretch_s <= 0:
+            raise ConfigError("episodes, worlds and stretch_s must be above 0.")
+
+
+class Measure(NamedTuple):
+    """A number and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+# --- facts ---------------------------------------------------------------------------------------------------------
+
+
+def drive(
+    agent: Agent, simulator: Any, settings: Evaluation, picture: tuple[int, int], crop: Crop | None = None
+) -> list[Trace]:
+    """Drive ``settings.episodes`` closed-loop episodes of ``simulator`` (a Config), pictures brought to ``picture``."""
+    seeds = range(settings.first_seed, settings.first_seed + settings.episodes)
+    groups = [seeds[i : i + settings.worlds] for i in range(0, len(seeds), settings.worlds)]
+    traces: list[Trace] = []
+    for group in track(groups, "driving", f"x{settings.worlds} episodes"):
+        traces += _drive_together(agent, simulator, list(group), picture, crop)
+    return traces
+
+
+def _drive_together(
+    agent: Agent, simulator: Any, seeds: list[int], picture: tuple[int, int], crop: Crop | None
+) -> list[Trace]:
+    count = len(seeds)
+    steps: list[tuple[NDArray[np.float32], dict[str, Any]]] = []
+    ends, error = np.full(count, "", dtype=object), ""
+    try:
+        worlds = simulator.build(count=count, seed=0)
+        seen, _ = worlds.reset(seed=seeds)
+        agent.reset(np.ones(count, bool))
+        while (ends == "").any():
+            command = agent.act(resized(seen["images"], picture, crop), seen["state"])
+            seen, _, _, _, info = worlds.step(command)
+            steps.append((command.copy(), info))
+            ends = np.where(ends == "", np.asarray(info["end"], dtype=object), ends)
+        worlds.close()
+    except Exception as caught:  # a crash is a fact of these episodes, counted and never scored
+        error = f"{type(caught).__name__}: {caught}"
+    return [_trace(str(seed), world, steps, str(ends[world]), error) for world, seed in enumerate(seeds)]
+
+
+def _trace(name: str, world: int, steps: Sequence[tuple[Any, dict[str, Any]]], end: str, error: str) -> Trace:
+    length = len(steps)
+    if end:
+        error = ""
+        length = 1 + next(t for t, (_, info) in enumerate(steps) if info["end"][world])
+    if not steps:
+        return Trace(name, np.zeros((0, 1), np.float32), error=error)
+    past = steps[:length]
+    signals = {
+        key.removeprefix("signal_"): np.array([info[key][world] for _, info in past], np.float32)
+        for key in past[0][1]
+        if key.startswith("signal_")
+    }
+    return Trace(
+        name=name,
+        actions=np.stack([command[world] for command, _ in past]),
+        end=end,
+        completion=float(past[-1][1]["completion"][world]),
+        signals=signals,
+        error=error,
+    )
+
+
+def resized(images: NDArray[np.uint8], picture: tuple[int, int], crop: Crop | None) -> NDArray[np.uint8]:
+    """Pictures (n, V, 3, h, w) cropped and brought to the policy's size as the training frames were: (n, V, 3, H, W)."""
+    if images.shape[-2:] == picture and (crop is None or crop == Crop()):
+        return images
+    flat = images.reshape(-1, *images.shape[-3:]).transpose(0, 2, 3, 1)
+    fitted = np.stack([fit(np.ascontiguousarray(image), *picture, crop or Crop()) for image in flat])
+    return np.ascontiguousarray(fitted.transpose(0, 3, 1, 2)).reshape(*images.shape[:3], *picture)
+
+
+def replay(agent: Agent, moments: Moments, settings: Evaluation) -> list[Trace]:
+    """What the agent would have done along the recordings of ``moments``, open loop, in stretches of a few seconds."""
+    if moments.actions is None:
+        raise ConfigError("A recording without actions has nothing to compare predictions with.")
+    chunks = np.concatenate(
+        [
+            agent.plan(*_seen(moments, slice(start, start + 64)))
+            for start in track(range(0, len(moments), 64), "replaying", "x64 moments")
+        ]
+    )
+    episode = moments.episode[moments.rows]
+    commands = np.empty_like(chunks[:, 0])
+    for i, chunk in enumerate(chunks):
+        if i == 0 or moments.rows[i] != moments.rows[i - 1] + 1 or episode[i] != episode[i - 1]:
+            agent.reset(np.ones(1, bool))
+        commands[i] = agent.command(chunk[None])[0]
+    time_s = moments.time_s[moments.rows]
+    stretch = np.floor(time_s / settings.stretch_s).astype(np.int64)
+    truth = moments.actions[moments.rows]
+    keys, first = np.unique(np.stack([episode, stretch], 1), axis=0, return_index=True)
+    parts = np.split(np.arange(len(commands)), np.sort(first)[1:])
+    return [
+        Trace(f"{key[0]}@{key[1] * settings.stretch_s:g}s", commands[part], truth[part], time_s[part])
+        for key, part in zip(keys, parts)
+    ]
+
+
+def _seen(moments: Moments, chosen: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    batch = moments.take(chosen)
+    return batch.images, batch.state
+
+
+# --- numbers -------------------------------------------------------------------------------------------------------
+
+
+def measure(runs: Sequence[Sequence[Trace]], metrics: Mapping[str, Metric]) -> dict[str, Measure]:
+    """Each metric, averaged over ``runs`` (one list of traces a seed), with its 95 % interval.
+
+    The interval is a bootstrap over episodes, the same for all runs, and over runs; a rate's is at least Wilson's.
+    Metrics that the traces hold nothing for are left out.
+    """
+    found = {}
+    for name, metric in metrics.items():
+        values = [metric.measure(scored(traces)) for traces in runs]
+        if not values or not np.isfinite(values).all():
+            continue
+        low, high = _percentiles(_resample(runs, metric))
+        if metric.kind == "rate":
+            count = sum(len(scored(traces)) for traces in runs)
+            below, above = wilson(float(np.mean(values)), count)
+            low, high = min(low, below), max(high, above)
+        found[name] = Measure(float(np.mean(values)), low, high)
+    return found
+
+
+def difference(
+    ours: Sequence[Sequence[Trace]], theirs: Sequence[Sequence[Trace]], metric: Metric
+) -> Measure | None:
+    """Ours minus theirs, paired by run and episode: only what both have, resampled together.
+
+    None where the episodes are not the same ones, since then nothing is paired.
+    """
+    runs = min(len(ours), len(theirs))
+    names = [[trace.name for trace in scored(traces)] for traces in (*ours[:runs], *theirs[:runs])]
+    if not runs or any(other != names[0] for other in names):
+        return None
+    drawn = _resample(ours[:runs], metric) - _resample(theirs[:runs], metric)
+    value = np.mean([metric.measure(scored(t)) for t in ours[:runs]]) - np.mean(
+        [metric.measure(scored(t)) for t in theirs[:runs]]
+    )
+    return None if not np.isfinite(value) else Measure(float(value), *_percentiles(drawn))
+
+
+def _resample(runs: Sequence[Sequence[Trace]], metric: Metric) -> NDArray[np.float64]:
+    """(RESAMPLES,) the mean over runs of a metric, episodes and runs drawn anew each time, always in the same way."""
+    rng = np.random.default_rng(0)
+    kept = [scored(traces) for traces in runs]
+    size = min(len(traces) for traces in kept)
+    drawn = np.empty(RESAMPLES)
+    for i in range(RESAMPLES):
+        episodes = rng.integers(size, size=size)
+        chosen = rng.integers(len(kept), size=len(kept))
+        drawn[i] = np.mean([metric.measure([kept[run][e] for e in episodes]) for run in chosen])
+    return drawn
+
+
+def _percentiles(drawn: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if np.isfinite(drawn).any() else (np.nan,) * 2
+    return float(low), float(high)
+
+
+def wilson(rate: float, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a rate over ``count`` trials (Wilson 1927)."""
+    z = 1.959964
+    middle = (rate + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def scored(traces: Sequence[Trace]) -> list[Trace]:
+    """The traces that did not crash."""
+    return [trace for trace in traces if not trace.error]
+
+
+# --- on disk -------------------------------------------------------------------------------------------------------
+
+
+def save(path: Path, traces: Sequence[Trace]) -> None:
+    """Traces as one ``.npz``: arrays, and a JSON line of everything else."""
+    arrays: dict[str, NDArray[Any]] = {}
+    heads = []
+    for i, trace in enumerate(traces):
+        head = {"name": trace.name, "end": trace.end, "completion": trace.completion, "error": trace.error}
+        heads.append(head | {"signals": sorted(trace.signals)})
+        named = {"actions": trace.actions, "reference": trace.reference, "time_s": trace.time_s}
+        named |= {f"signal_{key}": value for key, value in trace.signals.items()}
+        arrays |= {f"{i}/{key}": value for key, value in named.items() if value is not None}
+    arrays["traces"] = np.array(json.dumps(heads))
+    with whole(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def load(path: Path) -> list[Trace]:
+    """The traces that ``save`` wrote."""
+    with np.load(path) as arrays:
+        heads = json.loads(str(arrays["traces"]))
+        return [
+            Trace(
+                head["name"],
+                arrays[f"{i}/actions"],
+                arrays[f"{i}/reference"] if f"{i}/reference" in arrays else None,
+                arrays[f"{i}/time_s"] if f"{i}/time_s" in arrays else None,
+                head["end"],
+                head["completion"],
+                {key: arrays[f"{i}/signal_{key}"] for key in head["signals"]},
+                head["error"],
+            )
+            for i, head in enumerate(heads)
+        ]

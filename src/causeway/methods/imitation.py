@@ -1,0 +1,241 @@
+"""Copy the demonstrations of both domains, while an alignment pulls the domains together.
+
+With L the likelihood loss of the policy, the cost of a batch is
+
+    w_s L(source) + w_t L(target) + w_g L(guessed) + alignment_weight * alignment(source, target)
+
+where w_t is ``target_weight``, w_g ``guess_weight``, w_s what is left of 1, and "guessed" are target moments that a
+labeller gave actions to. The weights are at once the shares of the batch, with at least one moment of each kind that
+there is. Maddukuri et al. 2025 and Wei et al. 2025 call w_t (or 1 - w_t) alpha.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ..alignments import none
+from ..augment import Augment, Augmentation
+from ..bridges import identity
+from ..data import Batch, Domain, Joint, Moments, Spec
+from ..errors import ConfigError
+from ..features import Features, embedded
+from ..policies import Policy, cnn
+from . import Cost, Method
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is learned from whom."""
+
+    policy: Any = field(default_factory=cnn.Config)
+    alignment: Any = field(default_factory=none.Config)
+    bridge: Any = field(default_factory=identity.Config)  # changes the training pictures of both domains
+    augment: Augment = field(default_factory=Augment)  # further changes of the training pictures
+    target_weight: float = 0.5  # w_t (alpha), share of demonstrated target moments; 0 leaves them out, 1 the source
+    guess_weight: float = 0.0  # w_g, share of target moments with guessed actions; needs target.labeller
+    alignment_weight: float = 0.1  # lambda; raising it mixes the domains more, and in the end forgets the task
+    domain_label: bool = False  # whether the policy is told the domain, as one more number of its state
+    batch: int = 128  # moments a step
+    copies: int = 4  # augmented copies of each picture that frozen eyes look at; more is more diverse and more disk
+
+    def __post_init__(self) -> None:
+        if min(self.target_weight, self.guess_weight) < 0 or self.target_weight + self.guess_weight > 1:
+            raise ConfigError("target_weight and guess_weight are shares: 0 or more, and at most 1 together.")
+        if self.batch < 2 or self.copies < 1:
+            raise ConfigError("needs batch of 2 or more and copies of 1 or more.")
+
+    def part_for(self, spec: Spec) -> Policy:
+        """The untrained policy that a run of this method trains."""
+        if self.domain_label:
+            return Labelled(self.policy.build(spec._replace(state=spec.state + 1)), spec)
+        policy: Policy = self.policy.build(spec)
+        return policy
+
+    def build(self, source: Domain, target: Domain, seed: int, start: nn.Module | None = None) -> "Imitation":
+        return Imitation(self, source, target, seed, start)
+
+
+class Labelled(Policy):
+    """A policy that is told which domain it is in: 0 the source, 1 the target; deployed, it is in the target."""
+
+    def __init__(self, inner: Policy, spec: Spec):
+        super().__init__(spec)
+        self.inner, self.width = inner, inner.width
+        self.side: Tensor | None = None  # (B,) the domains of the batch at hand
+
+    @property
+    def frozen(self) -> bool:
+        return self.inner.frozen
+
+    def begin(self) -> None:
+        self.inner.begin()
+
+    def calibrate(self, moments: Moments) -> None:
+        super().calibrate(moments)
+        for name in ("action_mean", "action_scale", "state_mean", "state_scale"):
+            getattr(self.inner, name)[: len(getattr(self, name))].copy_(getattr(self, name))
+
+    def embed(self, images: Tensor) -> Tensor:
+        return self.inner.embed(images)
+
+    def project(self, embedding: Tensor, state: Tensor) -> Tensor:
+        side = torch.ones(len(state), device=state.device) if self.side is None else self.side
+        return self.inner.project(embedding, torch.cat([state, side[:, None]], 1))
+
+    def decode(self, features: Tensor) -> Distribution:
+        return self.inner.decode(features)
+
+
+class Stream(NamedTuple):
+    """Where a share of each batch comes from."""
+
+    name: str  # "source", "target" or "guessed" are imitated; "unlabelled" is only aligned
+    moments: Moments
+    features: Features | None
+    size: int
+    weight: float
+    side: float  # 0 the source, 1 the target
+
+
+class Imitation(Method):
+    """Behaviour cloning on two domains with an alignment between their features."""
+
+    def __init__(self, config: Config, source: Domain, target: Domain, seed: int, start: nn.Module | None):
+        super().__init__()
+        self.config, self.source, self.target, self.seed = config, source, target, seed
+        self.policy = config.part_for(target.spec)
+        self.alignment = config.alignment.build(self.policy.width, target.spec.horizon * target.spec.action)
+        self.bridge = config.bridge.build()
+        names = source.unlabelled.state_names, source.unlabelled.action_names
+        self.augmentation = Augmentation(config.augment, *names)
+        self.shares = shares(config, len(target.labelled), target.unlabelled.actions is not None)
+        if start is not None:
+            self.policy.load_state_dict(start.state_dict())
+        else:
+            self.policy.begin()
+            self.policy.calibrate(source.labelled if self.shares["source"] else target.labelled)
+        self.streams: list[Stream] = []
+
+    @property
+    def part(self) -> nn.Module:
+        return self.policy
+
+    def prepare(self) -> None:
+        batch, aligns = self.config.batch, not isinstance(self.alignment, none.NoAlignment)
+        sides = {"source": self.source.labelled, "target": self.target.labelled, "guessed": self.target.unlabelled}
+        sizes = {name: max(1, round(share * batch)) if share else 0 for name, share in self.shares.items()}
+        sizes["source"] = max(1, batch - sizes["target"] - sizes["guessed"]) if self.shares["source"] else 0
+        self.streams = [
+            self._stream(name, sides[name], size, self.shares[name]) for name, size in sizes.items() if size
+        ]
+        if aligns:
+            self.streams.append(self._stream("unlabelled", self.target.unlabelled.hidden(), max(2, batch // 2), 0.0))
+
+    def _stream(self, name: str, moments: Moments, size: int, weight: float) -> Stream:
+        return Stream(name, moments, self._features(moments), size, weight, float(name != "source"))
+
+    def _features(self, moments: Moments) -> Features | None:
+        if not self.policy.frozen:
+            return None
+        copies = self.config.copies * (1 + bool(self.config.augment.mirror))
+        folder = self.target.cache
+        return embedded(self.policy, moments, self.augmentation, self.bridge, copies, folder)
+
+    def batches(self, start: int) -> Iterator[list[Batch]]:
+        step = start
+        while True:
+            yield [self._draw(number, stream, step) for number, stream in enumerate(self.streams)]
+            step += 1
+
+    def _draw(self, number: int, stream: Stream, step: int) -> Batch:
+        rng = np.random.default_rng((self.seed, self.rank, number, step))
+        chosen = rng.integers(len(stream.moments), size=stream.size)
+        if stream.features is None:
+            return stream.moments.take(chosen)
+        return stream.features.take(stream.moments, chosen, rng.integers(len(stream.features.values), size=stream.size))
+
+    def cost(self, batch: list[Batch], progress: float) -> Cost:
+        features = self._encode(batch).split([len(part) for part in batch])
+        terms: dict[str, Tensor] = {}
+        joints: dict[bool, list[Joint]] = {False: [], True: []}
+        scale, mean = self.policy.action_scale, self.policy.action_mean
+        for stream, part, feature in zip(self.streams, self._turned, features, strict=True):
+            guess = self.policy.decode(feature)
+            if part.actions is not None:
+                loss = -guess.log_prob(part.actions).mean() / part.actions[0].numel()
+                terms[f"imitation/{stream.name}"] = stream.weight * (loss - floor(scale))
+            actions = guess.mean.detach() if part.actions is None else part.actions
+            if stream.name != "guessed":
+                joints[stream.side == 1].append(Joint(feature, ((actions - mean) / scale).flatten(1)))
+        if joints[False] and joints[True]:
+            sides = [Joint(*(torch.cat(column) for column in zip(*joints[side]))) for side in (False, True)]
+            terms["alignment"] = self.config.alignment_weight * self.alignment(*sides, progress)
+        return Cost(terms, self.alignment.notes())
+
+    def _encode(self, batch: list[Batch]) -> Tensor:
+        """Features of all parts of the batch in one pass, augmented on the way when they are pictures."""
+        self._turned = batch
+        side = torch.cat([torch.full((len(b),), s.side) for b, s in zip(batch, self.streams)]).to(batch[0].state.device)
+        if batch[0].embedding is None:
+            half = [torch.rand(len(part), device=part.state.device) < 0.5 for part in batch]
+            self._turned = [self.augmentation.mirror(part, chosen) for part, chosen in zip(batch, half)]
+            images = self.augmentation(self.bridge(torch.cat([part.images for part in self._turned])))
+            embedding = self.policy.embed(images)
+        else:
+            embedding = torch.cat([part.embedding for part in batch if part.embedding is not None])
+        if isinstance(self.policy, Labelled):
+            self.policy.side = side
+        features = self.policy.project(embedding, torch.cat([part.state for part in self._turned]))
+        if isinstance(self.policy, Labelled):
+            self.policy.side = None
+        return features
+
+    @torch.no_grad()
+    def check(self) -> dict[str, float]:
+        """The mean absolute error on up to 512 tune moments of either domain, first action of the chunk."""
+        device = self.policy.action_mean.device
+        found = {}
+        for domain in (self.source, self.target):
+            tune = domain.tune
+            if tune.actions is None or not len(tune):
+                continue
+            chosen = np.unique(np.linspace(0, len(tune) - 1, 512).astype(np.int64))
+            features = self._features(tune)
+            if features is None:
+                batch = tune.take(chosen).to(device)
+                guess = self.policy.act(batch.images, batch.state)
+            else:
+                batch = features.take(tune, chosen, np.zeros_like(chosen)).to(device)
+                assert batch.embedding is not None
+                guess = self.policy.decode(self.policy.project(batch.embedding, batch.state)).mean
+            assert batch.actions is not None
+            found[f"tune/{domain.name}"] = float((guess - batch.actions)[:, 0].abs().mean())
+        return found
+
+
+def floor(scale: Tensor) -> Tensor:
+    """The negative log-likelihood per number of a perfect guess, so that losses read as errors and start near 1."""
+    return (2 * scale).log().mean()
+
+
+def shares(config: Config, labelled: int, guessed: bool) -> dict[str, float]:
+    """The weights w_s, w_t and w_g after leaving out what the target does not have."""
+    target = config.target_weight if labelled else 0.0
+    if config.target_weight == 1 and not labelled:
+        raise ConfigError("target_weight = 1 imitates the target alone, but target.limit leaves no labelled moment.")
+    if config.guess_weight and not guessed:
+        raise ConfigError("guess_weight needs somebody to guess: set target.labeller.")
+    return {"source": 1 - target - config.guess_weight, "target": target, "guessed": config.guess_weight}
+
+
+def suggested_weight(labelled: int, source: int) -> tuple[float, float]:
+    """The interval of good target weights, (N / (N + M), sqrt(N / M)), for N target and M source moments.
+
+    Lei et al. 2026 (arXiv 2604.13645); an optimum outside it is possible, so tune it where there is data to tune on.
+    """
+    return labelled / (labelled + source), min(1.0, (labelled / source) ** 0.5)

@@ -1,0 +1,241 @@
+"""A run and its folder: config.toml, log.jsonl, last.pt, part.safetensors, environment.json, traces of its tests."""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from . import config, domain, evaluate
+from .actions import direct
+from .agent import Agent
+from .bridges import identity
+from .config import Tree
+from .data import Domain, Spec
+from .disk import exclusive, whole
+from .errors import ConfigError
+from .evaluate import Evaluation
+from .metrics import Trace
+from .monitors import none
+from .policies import Policy
+from .train import Training, train
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything one run is made of; the resolved TOML in its folder reproduces it."""
+
+    method: Any
+    source: domain.Config = field(default_factory=domain.Config)
+    target: domain.Config = field(default_factory=domain.Config)
+    picture: domain.Picture = field(default_factory=domain.Picture)
+    train: Training = field(default_factory=Training)
+    evaluate: Evaluation = field(default_factory=Evaluation)
+    bridge: Any = field(default_factory=identity.Config)  # between the target's camera and the policy, once deployed
+    action: Any = field(default_factory=direct.Config)  # from the policy's chunk to the command
+    monitor: Any = field(default_factory=none.Config)  # the last word on each command
+    horizon: int = 1  # T, future actions predicted at once
+    seed: int = 0  # of everything drawn at random
+    start: str = ""  # folder of a finished run whose part this one begins from
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment in one folder."""
+
+    experiment: Experiment
+    tree: Tree  # the resolved TOML, with places such as {data} left open
+    places: dict[str, str]
+    folder: Path
+
+    @property
+    def trained(self) -> bool:
+        return (self.folder / "part.safetensors").exists()
+
+    @property
+    def tested(self) -> bool:
+        return (self.folder / "target.npz").exists()
+
+    @property
+    def traces(self) -> list[Trace]:
+        """How its test in the target went."""
+        return evaluate.load(self.folder / "target.npz")
+
+    @property
+    def cache(self) -> Path:
+        return Path(self.places["cache"])
+
+
+def build(tree: Tree, folder: Path, data: Path | None = None, cache: Path | None = None) -> Run:
+    """The run that ``tree`` describes. ``{data}`` in its strings is the data folder, ``{runs}`` where its folder lies."""
+    places = {"runs": str(folder.parent), "cache": str(cache or folder.parent / "cache")}
+    if data is not None:
+        places["data"] = str(data)
+    if "{data}" in json.dumps(tree) and data is None:
+        raise ConfigError("The experiment reads from {data}. Say where that is: --data FOLDER.")
+    resolved = config.dump(config.structure(Experiment, tree, ""))
+    experiment = config.structure(Experiment, config.fill(tree, places), "")
+    return Run(experiment, resolved, places, folder)
+
+
+def open_run(folder: Path, data: Path | None = None) -> Run:
+    """The run in ``folder``, its data where it was, unless ``data`` says where it is now."""
+    if not (folder / "config.toml").exists():
+        raise ConfigError(f"{folder} is not a run: it has no config.toml.")
+    environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    places = environment["places"]
+    where = data or (Path(places["data"]) if "data" in places else None)
+    return build(config.load(folder / "config.toml"), folder, where, Path(places["cache"]))
+
+
+def domains(run: Run) -> tuple[Domain, Domain]:
+    """The two domains of a run, with its seed's few shots."""
+    e = run.experiment
+    source = domain.build("source", e.source, e.picture, e.horizon, run.cache, e.seed)
+    target = domain.build("target", e.target, e.picture, e.horizon, run.cache, e.seed)
+    domain.refuse_mismatch(source, target, e.horizon)
+    return source, target
+
+
+def work(run: Run) -> None:
+    """Train and test a run, going on where it was left; nothing is done twice."""
+    with held(run):
+        if run.trained and run.tested:
+            return
+        source, target = domains(run)
+        if not run.trained:
+            _train(run, source, target)
+        evaluate.save(run.folder / "target.npz", test(run, target))
+
+
+@contextmanager
+def held(run: Run) -> Iterator[None]:
+    """The run's folder, for this process alone, with its settings written down; refused where others lie in it."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    refusal = f"{run.folder} is in use by another causeway process. Wait for it, or choose another folder."
+    with exclusive(run.folder / "lock", wait=False, refusal=refusal):
+        path = run.folder / "config.toml"
+        if path.exists():
+            refuse_other_settings(run, config.load(path))
+        with whole(path) as temporary:
+            temporary.write_text(tomli_w.dumps(run.tree), encoding="utf-8")
+        _write_environment(run)
+        yield
+
+
+def refuse_other_settings(run: Run, before: Tree) -> None:
+    """Going on with other settings than a folder began with would make a result that nobody can repeat."""
+    old, new = _flat(before), _flat(run.tree)
+    changed = [f"{k}: {old.get(k, 'unset')} there, {new.get(k, 'unset')} now" for k in sorted(old | new) if old.get(k) != new.get(k)]
+    if changed:
+        raise ConfigError(
+            f"{run.folder} was begun with other settings ({'; '.join(changed[:3])}{' ...' if changed[3:] else ''}). "
+            "Choose another folder with --folder, or remove that one."
+        )
+
+
+def _flat(tree: Tree, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _train(run: Run, source: Domain, target: Domain) -> None:
+    e = run.experiment
+    torch.manual_seed(e.seed)
+    start = load_part(Path(e.start)) if e.start else None
+    method = e.method.build(source, target, e.seed, start)
+    train(method, e.train, e.seed, run.folder)
+    save_part(run.folder, method.part, target.spec)
+
+
+def test(run: Run, target: Domain) -> list[Trace]:
+    """The traces of a trained run in the target: closed loop where there is a simulator, along the test recording else."""
+    if target.simulator is not None:
+        return test_in_simulator(run, target.simulator)
+    return evaluate.replay(deploy(run), target.test, run.experiment.evaluate)
+
+
+def test_in_simulator(run: Run, simulator: Any) -> list[Trace]:
+    """Closed loop in the world of a simulator's Config, pictures cropped as the target's are."""
+    e = run.experiment
+    return evaluate.drive(deploy(run), simulator, e.evaluate, (e.picture.height, e.picture.width), e.target.crop)
+
+
+def test_on_recordings(run: Run, dataset: Any) -> list[Trace]:
+    """Open loop along all of a dataset (its Config), pictures cropped as the target's are."""
+    e = run.experiment
+    recorded = domain.read("dataset", dataset.build(), e.target.crop, e.picture, e.horizon, run.cache)
+    agent = deploy(run)
+    domain.refuse_other_policy(agent.policy.spec, recorded)
+    return evaluate.replay(agent, recorded, e.evaluate)
+
+
+def deploy(run: Run) -> Agent:
+    """The agent a trained run left: its part, on the CPU, between bridge, action map and monitor."""
+    part = load_part(run.folder)
+    if not isinstance(part, Policy):
+        raise ConfigError(f"{run.folder} holds a {type(part).__name__}, which cannot drive. Name a run of a policy.")
+    e = run.experiment
+    return Agent(part, e.bridge.build(), e.action.build(), e.monitor.build())
+
+
+def save_part(folder: Path, part: nn.Module, spec: Spec) -> None:
+    """The weights, and in their head the shapes they fit: with config.toml, all an Agent needs."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in part.state_dict().items()}
+    with whole(folder / "part.safetensors") as temporary:
+        save_file(weights, temporary, metadata={"spec": json.dumps(spec._asdict())})
+
+
+def load_part(folder: Path) -> nn.Module:
+    """The part a finished run left."""
+    path = folder / "part.safetensors"
+    if not path.exists():
+        raise ConfigError(f"{folder} holds no finished run: there is no part.safetensors.")
+    with safe_open(path, "pt") as file:
+        spec = Spec(**json.loads(file.metadata()["spec"]))
+    part: nn.Module = open_run(folder).experiment.method.part_for(spec)
+    part.load_state_dict(load_file(path))
+    return part
+
+
+def _write_environment(run: Run) -> None:
+    packages = ("torch", "numpy", "lightning-fabric", "kornia", "gymnasium", "pyarrow", "av", "pillow", "transformers")
+    about = {
+        "causeway": importlib.metadata.version("causeway"),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        "commit": _commit(),
+        "command": " ".join(["causeway", *sys.argv[1:]]),
+        "places": {name: str(Path(place).absolute()) for name, place in run.places.items()},
+        "versions": {name: _version(name) for name in packages},
+    }
+    with whole(run.folder / "environment.json") as temporary:
+        temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str:
+    here = Path(__file__).parent
+    found = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
+    return found.stdout.strip() or "unknown"

@@ -1,0 +1,173 @@
+"""The one training loop; save and restore."""
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+
+from .disk import whole
+from .errors import ConfigError
+from .methods import Cost, Method
+from .progress import bar
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast to learn."""
+
+    steps: int = 2000  # optimizer steps; schedules stretch with it
+    learning_rate: float = 1e-3  # at its highest
+    weight_decay: float = 1e-4  # pull of the weights to 0
+    warmup: float = 0.02  # share of the steps over which the learning rate rises; it falls as a cosine afterwards
+    clip: float = 1.0  # largest gradient norm; 0 never clips
+    save_every: int = 500  # steps between checkpoints; a killed run loses at most these
+    log_every: int = 50  # steps between lines of the log
+    checks: int = 8  # how often in a run the tune split is looked at
+    accelerator: str = "auto"  # "cpu", "cuda", "mps" ... as lightning-fabric names them
+    devices: int = 1  # ranks; each adds a batch of its own to a step
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"  # of the arithmetic
+    threads: int = 0  # CPU threads; 0 leaves torch's choice
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.save_every < 1 or self.log_every < 1:
+            raise ConfigError("steps, save_every and log_every must be at least 1.")
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, after the run was saved."""
+
+
+def train(method: Method, settings: Training, seed: int, folder: Path) -> None:
+    """Run ``method`` to its last step, resuming from ``folder`` when it holds a checkpoint."""
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision)
+    fabric.launch()
+    folder.mkdir(parents=True, exist_ok=True)
+    method.to(fabric.device)
+    method.rank = fabric.global_rank
+    method.prepare()
+    weights = [weight for weight in method.parameters() if weight.requires_grad]
+    if not any(True for _ in zip(range(1), method.batches(0))):
+        return save(folder, method, None, settings.steps)
+    optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    start = restore(folder, method, optimizer)
+    module, optimizer = fabric.setup(method, optimizer)
+    module.mark_forward_method("cost")
+    method.train()
+    with stopping() as stop, bar() as shown, open(folder / "log.jsonl", "a", encoding="utf-8") as log:
+        row = shown.add_task(folder.name, total=settings.steps, completed=start, unit="steps", note="")
+        began = time.perf_counter()
+        for step, batch in zip(range(start, settings.steps), method.batches(start)):
+            torch.manual_seed(seed * 1_000_003 + step)  # dropout and noise repeat on resume
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(settings, step)
+            cost = module.cost(_moved(batch, fabric.device), progress=step / settings.steps)
+            loss = torch.stack([*cost.terms.values()]).sum()
+            if not torch.isfinite(loss):
+                raise FloatingPointError(f"step {step}: loss is {loss.item()}; terms: {_read(cost)}")
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            norm = fabric.clip_gradients(module, optimizer, max_norm=settings.clip) if settings.clip else None
+            optimizer.step()
+            shown.update(row, completed=step + 1)
+            done = step + 1
+            if fabric.global_rank == 0 and (step % settings.log_every == 0 or done == settings.steps):
+                record = {"step": step, "loss": loss.item(), **_read(cost), "seconds": time.perf_counter() - began}
+                record |= {"norm": norm.item()} if norm is not None else {}
+                _write(log, record)
+            if fabric.global_rank == 0 and (done % max(1, settings.steps // settings.checks) == 0 and settings.checks):
+                method.eval()
+                _write(log, {"step": done, **method.check()})
+                method.train()
+            if fabric.global_rank == 0 and (done % settings.save_every == 0 or done == settings.steps or stop.is_set()):
+                save(folder, method, optimizer, done)
+            if stop.is_set() and done < settings.steps:
+                raise Interrupted(f"Stopped at step {done} and saved. The same command goes on from there.")
+
+
+def learning_rate(settings: Training, step: int) -> float:
+    """Linear warm-up to the highest rate, then half a cosine to 0."""
+    rising = (step + 1) / max(1.0, settings.warmup * settings.steps)
+    return settings.learning_rate * min(1.0, rising) * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+
+
+def save(folder: Path, method: Method, optimizer: Any, step: int) -> None:
+    """Write a checkpoint beside the last one, then put it in its place: a killed run never leaves half a file."""
+    state = {"method": method.state_dict(), "optimizer": optimizer.state_dict() if optimizer else {}, "step": step}
+    advice = f"The checkpoint before step {step} is kept: make room, and give the same command again."
+    with whole(folder / "last.pt", advice) as temporary:
+        torch.save(state, temporary)
+
+
+def restore(folder: Path, method: Method, optimizer: Any) -> int:
+    """Load the last checkpoint, if any, into ``method`` and ``optimizer``; the step to go on from."""
+    path = folder / "last.pt"
+    if not path.exists():
+        (folder / "log.jsonl").unlink(missing_ok=True)
+        return 0
+    saved = torch.load(path, weights_only=True, map_location="cpu")
+    method.load_state_dict(saved["method"])
+    optimizer.load_state_dict(saved["optimizer"])
+    _forget(folder / "log.jsonl", saved["step"])
+    return int(saved["step"])
+
+
+def _forget(log: Path, step: int) -> None:
+    """Drop what the log says of steps after the checkpoint: they are done again."""
+    if not log.exists():
+        return
+    kept = []
+    for line in log.read_text(encoding="utf-8").splitlines():
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            break  # the line a kill cut short
+        if record["step"] < step or (record["step"] == step and "loss" not in record):
+            kept.append(line + "\n")
+    log.write_text("".join(kept), encoding="utf-8")
+
+
+def _write(log: Any, record: dict[str, Any]) -> None:
+    log.write(json.dumps(record) + "\n")
+    log.flush()
+
+
+def _read(cost: Cost) -> dict[str, float]:
+    return {name: float(value.detach()) for name, value in cost.terms.items()} | dict(cost.notes)
+
+
+def _moved(batch: Any, device: torch.device) -> Any:
+    """A batch, or a list or tuple of them, on ``device``."""
+    if isinstance(batch, list | tuple):
+        return type(batch)([_moved(part, device) for part in batch])
+    return batch.to(device)
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets, so that the step at hand is finished first; a second Ctrl-C stops at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
