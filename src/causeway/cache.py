@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,8 +14,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .data import Moments
 from .datasets import Dataset, _disk
@@ -86,7 +83,7 @@ def cached(
             folder.mkdir(parents=True, exist_ok=True)
             with _disk.exclusive(folder / f"{key}.lock", wait=True):
                 if not _whole(frames, label, shape):
-                    _make(dataset, shape, crop, frames, progress and sys.stderr.isatty())
+                    _make(dataset, shape, crop, frames, progress)
                     temporary = label.with_suffix(".json.partial")
                     temporary.write_text(json.dumps({**said, "root": dataset.root}, indent=2), encoding="utf-8")
                     os.replace(temporary, label)
@@ -121,11 +118,11 @@ def _make(dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path, pr
     try:
         if sys.platform != "darwin":
             os.posix_fallocate(file, 0, int(np.prod(shape)))  # a full disk shows now, not an hour later
-        with _bar(dataset, shape[0], progress) as bar, ThreadPoolExecutor(THREADS) as pool:
+        with _disk.bar(f"Decoding {dataset.root}", shape[0], progress) as advance, ThreadPoolExecutor(THREADS) as pool:
             jobs = [pool.submit(_decode, dataset, part, shape, crop, file) for part in _parts(dataset)]
             try:
                 for job in as_completed(jobs):
-                    bar.advance(bar.task_ids[0], job.result())
+                    advance(job.result())
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -153,17 +150,3 @@ def _decode(dataset: Dataset, part: _Part, shape: tuple[int, ...], crop: Crop, f
         moment = np.stack([fit(image, height, width, crop).transpose(2, 0, 1) for image in views])
         os.pwrite(file, moment.tobytes(), row * moment.nbytes)
     return count
-
-
-@contextmanager
-def _bar(dataset: Dataset, total: int, show: bool) -> Iterator[Progress]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.speed:.0f} frames/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not show, speed_estimate_period=5) as bar:
-        bar.add_task(f"Decoding {dataset.root}", total=total)
-        yield bar

@@ -18,6 +18,7 @@ FOLDERS = {  # kind, the key in an experiment file -> folder of this package
     "policy": "policies",
     "bridge": "bridges",
     "dataset": "datasets",
+    "labeller": "labellers",
     "simulator": "simulators",
     "reward": "rewards",
     "action": "actions",

@@ -89,23 +89,24 @@ def component(kind: str, table: Any, where: str = "") -> Any:
 
 def structure(cls: type[T], table: Any, where: str) -> T:
     """Build the dataclass ``cls`` from a table: unknown keys and wrong types are refused by name."""
+    section = f"[{where}]" if where else "The experiment"
     if not isinstance(table, dict):
-        raise ConfigError(f"[{where}] must be a table of settings, not {table!r}.")
+        raise ConfigError(f"{section} must be a table of settings, not {table!r}.")
     known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     values = {}
     for key, value in table.items():
         if key not in known:
-            raise ConfigError(f"[{where}] has no setting '{key}'. {nearest(key, known)}")
+            raise ConfigError(f"{section} has no setting '{key}'. {nearest(key, known)}")
         values[key] = _value(hints[key], key, value, f"{where}.{key}" if where else key)
     for name, f in known.items():
         required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if required and name not in values:
-            raise ConfigError(f"[{where}] needs '{name}'.")
+            raise ConfigError(f"{section} needs '{name}'.")
     try:
         return cls(**values)
     except ConfigError as error:
-        raise ConfigError(f"[{where}] {error}") from None
+        raise ConfigError(f"{section} {error}") from None
 
 
 def _value(hint: Any, key: str, value: Any, where: str) -> Any:

@@ -114,6 +114,7 @@ class Domain:
     name: str  # "source" or "target"
     labelled: Moments  # for training, with actions; a few-shot limit shortens it, to nothing if need be
     unlabelled: Moments  # for training, without actions: every training moment, the labelled ones included
+    guessed: Moments  # for training, with a labeller's guesses for actions; empty where nobody guesses
     tune: Moments  # for choosing settings and checkpoints
     test: Moments  # opened by evaluate alone
     simulator: Any = None  # the Config of a simulator: build(count, seed) gives the worlds

@@ -1,6 +1,6 @@
 """From the [source] and [target] tables of an experiment to what a method trains on: splits, limits, cached frames."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -29,6 +29,7 @@ class Config:
 
     dataset: Any = None  # recordings to train on
     test_dataset: Any = None  # recordings to test on; without them a share of ``dataset`` is held out
+    labeller: Any = None  # guesses the actions of moments nobody demonstrated
     simulator: Any = None  # a world to be tested in, closed loop
     limit: int | Literal["all"] = "all"  # how many moments keep their actions for training; 0 leaves none
     tune: float = 0.15  # share of the time blocks kept for choosing settings
@@ -43,8 +44,13 @@ class Config:
             raise ConfigError("tune and held_out are shares of the data and must leave something to train on.")
 
 
-def build(name: str, config: Config, picture: Picture, horizon: int, cache: Path, seed: int) -> Domain:
-    """The domain that ``config`` describes. ``seed`` draws the few shots; the splits are the same for every seed."""
+def build(
+    name: str, config: Config, picture: Picture, horizon: int, cache: Path, seed: int, source: Domain | None = None
+) -> Domain:
+    """The domain that ``config`` describes. ``seed`` draws the few shots; the splits are the same for every seed.
+
+    A labeller takes the units of its guesses from ``source``.
+    """
     if config.dataset is None:
         raise ConfigError(f"[{name}] needs a dataset to train on.")
     recorded = read(name, config.dataset.build(), config.crop, picture, horizon, cache)
@@ -53,10 +59,12 @@ def build(name: str, config: Config, picture: Picture, horizon: int, cache: Path
     if config.test_dataset is not None:
         test = read(name, config.test_dataset.build(), config.crop, picture, horizon, cache)
         _refuse_mismatch(name, recorded, test)
+    labelled = limited(train, config.limit, seed, name)
     return Domain(
         name=name,
-        labelled=limited(train, config.limit, seed, name),
+        labelled=labelled,
         unlabelled=train.hidden(),
+        guessed=_guessed(name, config, train.hidden(), labelled, source),
         tune=tune,
         test=test,
         simulator=config.simulator,
@@ -71,6 +79,20 @@ def read(name: str, dataset: Dataset, crop: Crop, picture: Picture, horizon: int
         raise DataError(f"[{name}] {dataset.root} holds no moments.")
     frames = cached(dataset, picture.height, picture.width, crop, cache)
     return moments(dataset, frames, horizon)
+
+
+def _guessed(name: str, config: Config, train: Moments, labelled: Moments, source: Domain | None) -> Moments:
+    """The training moments that the labeller has a guess for."""
+    if config.labeller is None:
+        return train.select(np.zeros(0, np.int64))
+    if source is None:
+        raise ConfigError(f"[{name}] a labeller works in the target alone, which has a source to take units from.")
+    labeller = config.labeller.build()
+    picture = Picture(labeller.height, labeller.width)
+    whole = read(name, config.dataset.build(), Crop(), picture, train.horizon, source.cache)
+    guesses = labeller.label(whole.hidden(), source.labelled, labelled)
+    known = np.isfinite(guesses).all(1)
+    return replace(train, actions=np.where(known[:, None], guesses, 0)).select(known[train.rows])
 
 
 def split(

@@ -67,7 +67,7 @@ def _compute(
         for copy in range(copies):
             torch.manual_seed(copy)
             for start in track(range(0, shape[1], CHUNK), f"features {copy + 1}/{copies}", f"x{CHUNK} frames"):
-                images = torch.from_numpy(np.ascontiguousarray(moments.frames[start : start + CHUNK])).to(device)
+                images = torch.from_numpy(moments.frames[start : start + CHUNK].copy()).to(device)
                 images = images.flip(-1) if mirrored and copy % 2 else images
                 if copy >= 1 + mirrored:
                     images = augmentation(bridge(images))

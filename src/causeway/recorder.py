@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,16 +38,23 @@ class Recording:
     video_file_mb: int = 200  # likewise a new film
 
 
-def copy(dataset: Dataset, folder: Path, pictures: Pictures = "image") -> Path:
+def copy(dataset: Dataset, folder: Path, pictures: Pictures = "image", progress: bool = True) -> Path:
     """Import ``dataset``: write all its episodes to ``folder`` as LeRobot v3.0. Picture files are kept byte by byte."""
     recording = Recording(
         dataset.cameras, dataset.rate_hz, dataset.state_names, dataset.action_names, pictures=pictures
     )
-    with Recorder(folder, recording) as recorder:
+    total = sum(len(episode) for episode in dataset.episodes)
+    with _disk.bar(f"Writing {folder}", total, progress) as advance, Recorder(folder, recording) as recorder:
         for number, episode in enumerate(dataset.episodes):
             files = dataset.encoded(number) if pictures == "image" else None
-            recorder.add(episode, dataset.frames(number) if files is None else files)
+            recorder.add(episode, _counted(dataset.frames(number) if files is None else files, advance))
     return folder
+
+
+def _counted(frames: Iterable[Frame], advance: Callable[[int], None]) -> Iterator[Frame]:
+    for frame in frames:
+        yield frame
+        advance(1)
 
 
 class Recorder:
@@ -270,8 +277,6 @@ class Recorder:
         self._open.close()
 
     def _discard(self) -> None:
-        with suppress(
-            Exception
-        ):  # files that are thrown away need not end well, and the first error is the one to tell
+        with suppress(Exception):  # what is thrown away need not end well; the first error is the one to tell
             self._open.close()
         shutil.rmtree(self.unfinished, ignore_errors=True)

@@ -103,7 +103,7 @@ def domains(run: Run) -> tuple[Domain, Domain]:
     """The two domains of a run, with its seed's few shots."""
     e = run.experiment
     source = domain.build("source", e.source, e.picture, e.horizon, run.cache, e.seed)
-    target = domain.build("target", e.target, e.picture, e.horizon, run.cache, e.seed)
+    target = domain.build("target", e.target, e.picture, e.horizon, run.cache, e.seed, source)
     domain.refuse_mismatch(source, target, e.horizon)
     return source, target
 

@@ -17,7 +17,10 @@ class Config:
 
 
 class Coral(Alignment):
-    """``|C_s - C_t|_F^2 / (4 D^2)`` with C the covariance of the features."""
+    """``|C_s - C_t|_F^2 / (4 D^2)`` with C the covariance of the features. A batch of one has none: the loss is 0."""
 
     def forward(self, source: Joint, target: Joint, progress: float) -> Tensor:
-        return (source.features.T.cov() - target.features.T.cov()).square().sum() / (4 * source.features.shape[1] ** 2)
+        s, t = source.features, target.features
+        if min(len(s), len(t)) < 2:
+            return 0 * (s.sum() + t.sum())
+        return (s.T.cov() - t.T.cov()).square().sum() / (4 * s.shape[1] ** 2)

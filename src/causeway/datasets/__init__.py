@@ -1,15 +1,20 @@
 """Recordings on disk. One file per format.
 
-A dataset's Config has ``root: str`` and ``build() -> Dataset``. Building reads labels and structure and refuses what is
-wrong; pictures are decoded later, one at a time.
+A dataset's Config has ``root: str`` and two ways in, over one and the same reading: ``read() -> Dataset`` keeps what is
+wrong in ``faults`` and goes on, ``build() -> Dataset`` is ``read().sound()``, which refuses it. Both read labels and
+structure; pictures are decoded later, one at a time. The module's ``recognises(root: Path) -> bool`` says from the
+names of the files whether a folder is of its format.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..errors import DataError
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,16 @@ class Episode:
         return len(self.time_s)
 
 
+class Fault(DataError):
+    """One thing wrong with a recording, and the command that lists them all."""
+
+    def __init__(self, root: str, fault: str, others: int = 0, onward: bool = False):
+        more = f" And {others} more." if others else ""
+        super().__init__(f"{root} {fault}.{more} Run: causeway check {root}")
+        self.fault = fault
+        self.onward = onward  # whether the rest of the episode cannot be read either
+
+
 class Dataset(ABC):
     """Episodes with the same cameras, rate, state and actions."""
 
@@ -35,14 +50,35 @@ class Dataset(ABC):
     state_names: tuple[str, ...]  # S names
     action_names: tuple[str, ...]  # A names
     episodes: tuple[Episode, ...]
+    faults: tuple[str, ...] = ()  # what reading labels and structure found wrong, without the root and the full stop
+
+    def sound(self) -> Self:
+        """This dataset, if reading it found nothing wrong. Raises DataError with the first fault and their number."""
+        if self.faults:
+            raise Fault(self.root, self.faults[0], others=len(self.faults) - 1)
+        return self
 
     @abstractmethod
     def frames(self, episode: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
-        """The pictures of an episode in order, from moment ``start`` on: each (V, H, W, 3) RGB."""
+        """The pictures of an episode in order, from moment ``start`` on: each (V, H, W, 3) RGB. Raises ``Fault``."""
 
-    @abstractmethod
+    def encoded(self, episode: int) -> Iterator[tuple[bytes, ...]] | None:
+        """The same pictures as the V JPEG or PNG files they are stored in; None when they are not files."""
+        return None
+
     def problems(self) -> Iterator[str]:
         """Everything that is wrong on disk, a sentence each, naming the episode or file; reads every picture."""
+        yield from self.faults
+        for number, episode in enumerate(self.episodes):
+            start = 0
+            while start < len(episode):
+                try:
+                    for _ in self.frames(number, start):
+                        start += 1
+                    break
+                except Fault as error:
+                    yield error.fault
+                    start = len(episode) if error.onward else start + 1
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -9,14 +9,18 @@ from ..data import Moments
 
 
 class Labeller(ABC):
-    """A guess at what a demonstrator would have done. Its Config has ``build() -> Labeller``.
+    """A guess at what a demonstrator did. Its Config has ``build() -> Labeller``.
 
     A labeller looks at whole recordings, back and forth in time, which a policy that drives can never do.
     """
 
-    height: int = 60  # of the whole, uncropped pictures it wants to see
-    width: int = 80
+    height: int  # of the whole, uncropped pictures it wants to see
+    width: int
 
     @abstractmethod
-    def label(self, source: Moments, target: Moments) -> NDArray[np.float32]:
-        """Guessed actions (M, A) for every frame of ``target``, in the units of the demonstrated ``source``."""
+    def label(self, recorded: Moments, demonstrated: Moments, labelled: Moments) -> NDArray[np.float32]:
+        """Guessed actions (M, A) for every frame of ``recorded``; nan where there is nothing to go by.
+
+        The actions of ``recorded`` itself are hidden. ``demonstrated`` is the source's training set and ``labelled`` the
+        few moments of the target with actions, perhaps none: they give the units.
+        """

@@ -32,8 +32,8 @@ from . import Cost, Method
 class Config:
     """What is learned from whom."""
 
-    policy: Any = field(default_factory=cnn.Config)
-    alignment: Any = field(default_factory=none.Config)
+    policy: Any = field(default_factory=cnn.Config)  # what learns
+    alignment: Any = field(default_factory=none.Config)  # what pulls the two domains' features together
     bridge: Any = field(default_factory=identity.Config)  # changes the training pictures of both domains
     augment: Augment = field(default_factory=Augment)  # further changes of the training pictures
     target_weight: float = 0.5  # w_t (alpha), share of demonstrated target moments; 0 leaves them out, 1 the source
@@ -113,12 +113,12 @@ class Imitation(Method):
         self.bridge = config.bridge.build()
         names = source.unlabelled.state_names, source.unlabelled.action_names
         self.augmentation = Augmentation(config.augment, *names)
-        self.shares = shares(config, len(target.labelled), target.unlabelled.actions is not None)
+        self.shares = shares(config, len(target.labelled), len(target.guessed))
         if start is not None:
             self.policy.load_state_dict(start.state_dict())
         else:
             self.policy.begin()
-            self.policy.calibrate(source.labelled if self.shares["source"] else target.labelled)
+            self.policy.calibrate(source.labelled if self.shares["source"] else target.labelled if len(target.labelled) else target.guessed)
         self.streams: list[Stream] = []
 
     @property
@@ -127,7 +127,7 @@ class Imitation(Method):
 
     def prepare(self) -> None:
         batch, aligns = self.config.batch, not isinstance(self.alignment, none.NoAlignment)
-        sides = {"source": self.source.labelled, "target": self.target.labelled, "guessed": self.target.unlabelled}
+        sides = {"source": self.source.labelled, "target": self.target.labelled, "guessed": self.target.guessed}
         sizes = {name: max(1, round(share * batch)) if share else 0 for name, share in self.shares.items()}
         sizes["source"] = max(1, batch - sizes["target"] - sizes["guessed"]) if self.shares["source"] else 0
         self.streams = [
@@ -223,7 +223,7 @@ def floor(scale: Tensor) -> Tensor:
     return (2 * scale).log().mean()
 
 
-def shares(config: Config, labelled: int, guessed: bool) -> dict[str, float]:
+def shares(config: Config, labelled: int, guessed: int) -> dict[str, float]:
     """The weights w_s, w_t and w_g after leaving out what the target does not have."""
     target = config.target_weight if labelled else 0.0
     if config.target_weight == 1 and not labelled:

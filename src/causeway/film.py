@@ -1,0 +1,179 @@
+"""Clips: an agent driving in a simulator, or along a recording, with its steering drawn in."""
+
+import io
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from . import evaluate
+from .agent import Agent
+from .cache import Crop
+from .data import Moments
+from .domain import rate
+from .metrics import Trace
+from .pictures import LARGE, array, enlarged, gauged, inlined, picture, uri
+
+SECONDS = 15.0  # most of a clip
+RATE_HZ = 10.0  # of a clip; every other frame of a simulator at 20 Hz
+WIDTH = 640  # pixels, of a picture that a simulator draws for people
+
+
+class Clip(NamedTuple):
+    """A film for the page."""
+
+    film: str  # data URI of an mp4
+    poster: str  # data URI of its middle frame
+    words: str  # what it shows
+
+
+class Still(NamedTuple):
+    """A picture for the page."""
+
+    image: str  # data URI
+    words: str
+
+
+def steering(names: Sequence[str]) -> int:
+    """Which action is drawn: the steering, or the first where none is called so."""
+    return names.index("steering") if "steering" in names else 0
+
+
+# --- in a simulator ------------------------------------------------------------------------------------------------
+
+
+def driven(agent: Agent, simulator: Any, seed: int, size: tuple[int, int], crop: Crop | None) -> Clip:
+    """The first seconds of the episode ``seed`` in a simulator (its Config), driven by ``agent``."""
+    worlds = simulator.build(count=1, seed=0)
+    index, name = steering(worlds.action_names), worlds.action_names[steering(worlds.action_names)]
+    every = max(1, round(worlds.rate_hz / RATE_HZ))
+    frames, end, info = [], "", {}
+    seen, info = worlds.reset(seed=[seed])
+    agent.reset(np.ones(1, bool))
+    for step in range(int(SECONDS * worlds.rate_hz)):
+        command = agent.act(evaluate.resized(seen["images"], size, crop), seen["state"])
+        if step % every == 0:
+            frames.append(_scene(worlds.render()[0], name, command[0, index], _speech(step / worlds.rate_hz, info)))
+        seen, _, _, _, info = worlds.step(command)
+        end = str(info["end"][0])
+        if end:
+            text = f"{end.replace('_', ' ')} after {step / worlds.rate_hz:.1f} s"
+            frames += [_scene(worlds.render()[0], name, command[0, index], text)] * int(RATE_HZ)
+            break
+    hz = worlds.rate_hz / every
+    worlds.close()
+    return _clip(frames, hz, f"episode {seed}, " + (f"ended {end.replace('_', ' ')}" if end else "still driving"))
+
+
+def _scene(render: NDArray[np.uint8], name: str, command: float, text: str) -> Image.Image:
+    return gauged(enlarged(Image.fromarray(render), WIDTH), name, float(command), None, text)
+
+
+def _speech(time_s: float, info: dict[str, Any]) -> str:
+    words = []
+    if "signal_speed_mps" in info:
+        words.append(f"{float(info['signal_speed_mps'][0]):.1f} m/s")
+    if "signal_lane_offset_m" in info:
+        words.append(f"offset {float(info['signal_lane_offset_m'][0]):+.2f} m".replace("-", "−"))
+    return "   ".join([*words, f"{time_s:.1f} s"])
+
+
+def endings(traces: Sequence[Trace], simulator: Any) -> list[Still]:
+    """The last picture of driven episodes, which ``simulator`` (its Config) is taken through once more."""
+    worlds = simulator.build(count=len(traces), seed=0)
+    index, name = steering(worlds.action_names), worlds.action_names[steering(worlds.action_names)]
+    lengths = [len(trace.actions) for trace in traces]
+    worlds.reset(seed=[int(trace.name) for trace in traces])
+    found: dict[int, Still] = {}
+    for step in range(max(lengths)):
+        commands = np.stack([trace.actions[min(step, len(trace.actions) - 1)] for trace in traces])
+        info = worlds.step(commands)[-1]
+        here = [world for world, length in enumerate(lengths) if length == step + 1]
+        pictures = worlds.render() if here else []
+        for world in here:
+            trace, again = traces[world], str(info["end"][world])
+            words = f"seed {trace.name}: {trace.end.replace('_', ' ')} after {lengths[world] / worlds.rate_hz:.1f} s"
+            words += f", {100 * trace.completion:.0f} % of the route"
+            words += "" if again == trace.end else f" (taken through again: {again.replace('_', ' ') or 'no end'})"
+            scene = _scene(pictures[world], name, commands[world, index], trace.end.replace("_", " "))
+            found[world] = Still(uri(scene), words)
+    worlds.close()
+    return [found[world] for world in sorted(found)]
+
+
+# --- along a recording ---------------------------------------------------------------------------------------------
+
+
+def along(agent: Agent, moments: Moments, start: int) -> Clip:
+    """Up to SECONDS of a recording from the moment ``start`` on, with what ``agent`` would have done."""
+    assert moments.actions is not None
+    time_s, episode = moments.time_s[moments.rows], moments.episode[moments.rows]
+    past = (episode == episode[start]) & (time_s >= time_s[start]) & (time_s < time_s[start] + SECONDS)
+    chosen = np.flatnonzero(past)
+    index, name = steering(moments.action_names), moments.action_names[steering(moments.action_names)]
+    guesses = evaluate.replay(agent, moments.select(chosen), evaluate.Evaluation(stretch_s=1e6))
+    guess = np.concatenate([trace.actions for trace in guesses])[:, index]
+    every = max(1, round(rate(moments) / RATE_HZ))
+    frames = []
+    for i in range(0, len(chosen), every):
+        row = moments.rows[chosen[i]]
+        image = enlarged(picture(moments.frames[row]), LARGE)
+        frames.append(gauged(image, name, guess[i], moments.actions[row, index], f"{moments.time_s[row]:.1f} s"))
+    words = f"recording {episode[start]} from {time_s[start]:.1f} s on"
+    return _clip(frames, rate(moments) / every, words)
+
+
+def worst(traces: Sequence[Trace], moments: Moments, count: int) -> list[Still]:
+    """The moment of the largest error in each of the ``count`` stretches that were predicted worst."""
+    index, name = steering(moments.action_names), moments.action_names[steering(moments.action_names)]
+    found = []
+    for trace in sorted(traces, key=lambda trace: -error(trace, index))[:count]:
+        assert trace.reference is not None and trace.time_s is not None
+        at = int(np.abs(trace.actions - trace.reference)[:, index].argmax())
+        row = moments.rows[place(moments, trace, at)]
+        image = enlarged(picture(moments.frames[row]), LARGE)
+        guess, truth = float(trace.actions[at, index]), float(trace.reference[at, index])
+        words = f"recording {trace.name.partition('@')[0]} at {trace.time_s[at]:.1f} s; "
+        words += f"mean error of these {trace.time_s[-1] - trace.time_s[0]:.0f} s: {error(trace, index):.3f}"
+        found.append(Still(uri(gauged(image, name, guess, truth, f"{trace.time_s[at]:.1f} s")), words))
+    return found
+
+
+def error(trace: Trace, index: int) -> float:
+    """The mean absolute error of one action in a stretch."""
+    assert trace.reference is not None
+    return float(np.abs(trace.actions - trace.reference)[:, index].mean())
+
+
+def place(moments: Moments, trace: Trace, at: int) -> int:
+    """Which of the N moments the moment ``at`` of a recording's stretch is."""
+    assert trace.time_s is not None
+    episode = int(trace.name.partition("@")[0])
+    there = (moments.episode[moments.rows] == episode) & (moments.time_s[moments.rows] == trace.time_s[at])
+    return int(np.flatnonzero(there)[0])
+
+
+# --- as a file -----------------------------------------------------------------------------------------------------
+
+
+def _clip(frames: Sequence[Image.Image], rate_hz: float, words: str) -> Clip:
+    film = inlined(encoded(frames, rate_hz), "video/mp4")
+    return Clip(film, uri(frames[len(frames) // 2], 75), words)
+
+
+def encoded(frames: Sequence[Image.Image], rate_hz: float) -> bytes:
+    """An mp4 of ``frames`` that every browser plays."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        speed = Fraction(rate_hz).limit_denominator(1000)
+        stream = container.add_stream("libx264", rate=speed, options={"crf": "28", "preset": "medium"})
+        stream.width, stream.height, stream.pix_fmt = *frames[0].size, "yuv420p"
+        stream.thread_count = 1
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(array(frame), format="rgb24")))
+        container.mux(stream.encode())
+    return file.getvalue()

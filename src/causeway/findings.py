@@ -1,0 +1,174 @@
+"""What the rows of a study say: which arm came out best, in which metric, by how much, and how sure that is."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from .metrics import Trace
+from .study import Row, Study
+
+FIRST = ("success", "correlation", "completion")  # the metric that is read first, where it was measured
+ENOUGH_SEEDS = 3  # fewer say nothing of how far trainings differ
+
+
+class Finding(NamedTuple):
+    """What the page is about: one metric, at one point of the sweep, the best arm there and the baseline."""
+
+    metric: str
+    point: str
+    best: Row  # the best arm other than the baseline; the baseline where there is no other
+    base: Row | None
+
+
+class Interval(NamedTuple):
+    """One line of a forest plot, in per cent of its width."""
+
+    row: Row
+    low: float
+    value: float
+    high: float
+
+
+class Forest(NamedTuple):
+    """Values and intervals of some rows on one axis."""
+
+    lines: list[Interval]
+    ticks: list[tuple[float, str]]
+    base: tuple[float, float, float] | None  # the baseline's low, value and high
+
+
+def find(study: Study, rows: Sequence[Row]) -> Finding | None:
+    """The finding of a study, None where nothing is measured yet.
+
+    The point is the one where most arms stand, the last of these in the file's order. Test numbers choose the best arm:
+    that describes this test, it is no selection to rely on.
+    """
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    if not metrics:
+        return None
+    metric = next((name for name in FIRST if name in metrics), metrics[0])
+    of_metric = [row for row in rows if row.metric == metric]
+    others = [row for row in of_metric if row.arm != study.baseline] or of_metric
+    stand = Counter(row.point for row in others)
+    most = max(stand.values())
+    point = [label for label in points(study) if stand[label] == most][-1]
+    best = ranked([row for row in others if row.point == point])[0]
+    return Finding(metric, point, best, baseline_row(study, of_metric, point))
+
+
+def points(study: Study) -> list[str]:
+    """The points of the sweep in the order of the file, least first when they are numbers."""
+    found = dict.fromkeys((p.label, tuple(value for _, value in p.point)) for p in study.runs)
+    try:
+        ordered = sorted(found, key=lambda pair: [float("inf") if v == "all" else float(v) for v in pair[1]])
+    except (TypeError, ValueError):
+        ordered = list(found)
+    return list(dict.fromkeys(label for label, _ in ordered))
+
+
+def ranked(rows: Sequence[Row]) -> list[Row]:
+    """Rows of one metric, the best value first."""
+    return sorted(rows, key=lambda row: -row.measure.value if row.direction == "higher" else row.measure.value)
+
+
+def baseline_row(study: Study, rows: Sequence[Row], point: str) -> Row | None:
+    """The baseline at ``point``, or wherever it stands if it has but one point: what the differences are to."""
+    own = [row for row in rows if row.arm == study.baseline]
+    here = [row for row in own if row.point == point]
+    return here[0] if here else own[0] if len(own) == 1 else None
+
+
+def arms(study: Study) -> list[str]:
+    """The arms, the baseline first, then in the order of the file."""
+    names = dict.fromkeys(p.arm for p in study.runs)
+    return [study.baseline, *(name for name in names if name != study.baseline)]
+
+
+def headline(study: Study, found: Finding | None) -> tuple[Markup, Markup]:
+    """One sentence for the whole study, and the numbers behind it."""
+    if found is None:
+        return Markup("Nothing is measured yet."), Markup("The page fills as runs are finished.")
+    best, base, arm = found.best, found.base, Markup("<b>{}</b>")
+    us, them = arm.format(found.best.arm), arm.format(study.baseline)
+    where = f" at {found.point}" if found.point else ""
+    value = Markup("{} {} [{}, {}]").format(found.metric, *map(number, best.measure))
+    if best.arm == study.baseline:
+        return Markup("Only the baseline {} is measured so far.").format(them), value + where + "."
+    if best.against is None or base is None:
+        lead = Markup("{} is best on the target, but nothing is paired with the baseline {}.").format(us, them)
+        return lead, value + where + ". Differences need the same episodes in both."
+    lead = {
+        "better": Markup("{} is better than {} on the target."),
+        "worse": Markup("No arm beats {1}: the best of the others, {0}, is worse."),
+    }.get(best.verdict, Markup("No difference shown between {}, the best other arm, and the baseline {}."))
+    numbers = Markup("{} {} against {}{}: a difference of <strong>{}</strong>, 95 % interval {} to {}.").format(
+        found.metric.capitalize(), number(best.measure.value), number(base.measure.value), where,
+        *(signed(part) for part in best.against),
+    )  # fmt: skip
+    return lead.format(us, them), numbers
+
+
+def context(study: Study, rows: Sequence[Row], found: Finding) -> list[str]:
+    """What the headline leaves out: the other arms, the runner-up, and what the intervals cannot know."""
+    there = ranked([row for row in rows if (row.metric, row.point) == (found.metric, found.point)])
+    compared = [row for row in there if row.against is not None]
+    said = []
+    if compared:
+        counts = Counter(row.verdict for row in compared)
+        parts = [f"{counts[word]} {word}" for word in ("better", "worse", "no difference shown") if counts[word]]
+        noun = "arm" if len(compared) == 1 else "arms"
+        said.append(f"Of {len(compared)} {noun} compared with {study.baseline} there: {', '.join(parts)}.")
+    others = [row for row in there if row.arm not in (found.best.arm, study.baseline)]
+    if others and overlap(found.best, others[0]):
+        pair = f"{found.best.arm} and {others[0].arm}"
+        said.append(f"The intervals of {pair} overlap: this does not show which of the two is better.")
+    if found.best.seeds < ENOUGH_SEEDS:
+        count = "one seed" if found.best.seeds == 1 else f"{found.best.seeds} seeds"
+        said.append(f"Trained with {count} only: the intervals hardly know how far two trainings of one arm differ.")
+    said.append("The best arm was picked by its test score, which describes this test and flatters the winner.")
+    return said
+
+
+def overlap(one: Row, other: Row) -> bool:
+    """Whether two intervals share a value."""
+    return one.measure.low <= other.measure.high and other.measure.low <= one.measure.high
+
+
+def forest(study: Study, rows: Sequence[Row], point: str) -> Forest:
+    """The rows of one metric at ``point``, with the baseline on top, on an axis that holds all of their intervals."""
+    from matplotlib.ticker import MaxNLocator
+
+    order = arms(study)
+    base = baseline_row(study, rows, point)
+    shown = {row.arm: row for row in rows if row.point == point} | ({base.arm: base} if base else {})
+    lines = sorted(shown.values(), key=lambda row: order.index(row.arm))
+    least, most = min(row.measure.low for row in lines), max(row.measure.high for row in lines)
+    room = 0.06 * (most - least) or 0.5
+    start, span = least - room, most - least + 2 * room
+
+    def place(value: float) -> float:
+        return round(100 * (value - start) / span, 2)
+
+    ticks = [float(tick) for tick in MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(least, most)]
+    placed = [(place(tick), f"{tick:g}".replace("-", "−")) for tick in ticks if start <= tick <= start + span]
+    intervals = [Interval(r, place(r.measure.low), place(r.measure.value), place(r.measure.high)) for r in lines]
+    own = next(((line.low, line.value, line.high) for line in intervals if line.row is base), None)
+    return Forest(intervals, placed, own)
+
+
+def ends(traces: Sequence[Trace]) -> Counter[str]:
+    """How driven episodes ended, crashes among them."""
+    return Counter("crashed" if trace.error else trace.end for trace in traces if trace.error or trace.end)
+
+
+def number(value: float) -> str:
+    """Three decimals, fewer where they would say nothing, and a minus as wide as a plus."""
+    decimals = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 0
+    return f"{value:,.{decimals}f}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """A difference, its sign always shown."""
+    return ("+" if value >= 0 else "") + number(value)

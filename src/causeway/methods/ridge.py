@@ -1,0 +1,164 @@
+"""Ridge regression on frozen features: the strong, instant baseline, solved in closed form (Hoerl & Kennard 1970).
+
+With x the standardised features of the demonstrations, y their actions and w_i the weight of demonstration i,
+
+    minimise  sum_i w_i |y_i - B x_i|^2 / sum_i w_i  +  penalty * E * |B|^2
+
+over B, E the number of features. Where there are fewer demonstrations than features the same B comes from the smaller,
+dual system. Each domain's features are standardised by its own mean and spread (Li et al. 2017, "AdaBN"), for the target
+from its pictures alone: that much of the gap closes without a label.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, Laplace
+
+from ..augment import Augment, Augmentation
+from ..bridges import identity
+from ..data import Batch, Domain, Moments, Spec
+from ..errors import ConfigError
+from ..features import embedded
+from ..policies import Policy, squeezenet
+from . import Cost, Method
+from .imitation import Config as Imitation
+from .imitation import shares
+
+MOST = 6000  # demonstrations of one domain; more are thinned evenly, neighbours being nearly identical
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is fitted to whom."""
+
+    policy: Any = field(default_factory=squeezenet.Config)  # its frozen eyes are used, its head is not
+    target_weight: float = 0.5  # share of the target's demonstrations in the fit; 0 leaves them out, 1 the source
+    guess_weight: float = 0.0  # share of target moments with guessed actions; needs target.labeller
+    penalty: float = 1e-3  # raising it trusts the features less
+    mirror: tuple[str, ...] = ()  # state and actions that change sign in a mirror; each moment is then seen both ways
+
+    def part_for(self, spec: Spec) -> "Readout":
+        """The policy with a linear head that a run of this method fits."""
+        return Readout(self.policy.build(spec), spec)
+
+    def build(self, source: Domain, target: Domain, seed: int, start: nn.Module | None = None) -> "Ridge":
+        if start is not None:
+            raise ConfigError("method 'ridge' is solved at once and cannot start from another run's part.")
+        return Ridge(self, source, target)
+
+
+class Readout(Policy):
+    """Frozen eyes, standardised features, and one linear map to the actions."""
+
+    def __init__(self, inner: Policy, spec: Spec):
+        super().__init__(spec)
+        if not inner.frozen:
+            raise ConfigError("method 'ridge' needs a policy with frozen eyes, such as squeezenet or dino.")
+        inner.requires_grad_(False)
+        self.inner = inner
+        blank = torch.zeros(1, spec.cameras, 3, spec.height, spec.width, dtype=torch.uint8)
+        self.width = inner.embed(blank).shape[1] + spec.state
+        self.mean: Tensor
+        self.scale: Tensor
+        self.matrix: Tensor
+        self.register_buffer("mean", torch.zeros(self.width))
+        self.register_buffer("scale", torch.ones(self.width))
+        self.register_buffer("matrix", torch.zeros(self.width, spec.horizon * spec.action))
+
+    @property
+    def frozen(self) -> bool:
+        return True
+
+    def embed(self, images: Tensor) -> Tensor:
+        return self.inner.embed(images)
+
+    def project(self, embedding: Tensor, state: Tensor) -> Tensor:
+        return (torch.cat([embedding, self.scaled(state)], 1) - self.mean) / self.scale
+
+    def decode(self, features: Tensor) -> Distribution:
+        middle = (features @ self.matrix).unflatten(1, (self.spec.horizon, self.spec.action))
+        middle = middle * self.action_scale + self.action_mean
+        return Independent(Laplace(middle, self.action_scale.expand_as(middle), validate_args=False), 2)
+
+
+class Ridge(Method):
+    """A fit, not a search: all the work is in ``prepare``, and there is no batch to learn from."""
+
+    def __init__(self, config: Config, source: Domain, target: Domain):
+        super().__init__()
+        self.config, self.source, self.target = config, source, target
+        mixing = Imitation(target_weight=config.target_weight, guess_weight=config.guess_weight)
+        self.shares = shares(mixing, len(target.labelled), len(target.guessed))
+        self.policy = config.part_for(target.spec)
+        self.policy.inner.begin()
+        self.augmentation = Augmentation(Augment(mirror=config.mirror), *_names(target))
+        first = source.labelled if self.shares["source"] else target.labelled
+        self.policy.calibrate(first if len(first) else target.guessed)
+        if config.mirror:
+            turned = self.augmentation.action_signs < 0
+            self.policy.action_mean[turned] = 0.0  # left and right are alike
+
+    @property
+    def part(self) -> nn.Module:
+        return self.policy
+
+    @torch.no_grad()
+    def prepare(self) -> None:
+        policy = self.policy
+        target_mean, target_scale = self._statistics(self.target.unlabelled)
+        source_mean, source_scale = self._statistics(self.source.unlabelled)
+        rows, goals, weights = [], [], []
+        sides = {"source": self.source.labelled, "target": self.target.labelled, "guessed": self.target.guessed}
+        for name, share in self.shares.items():
+            if not share or not len(sides[name]):
+                continue
+            batch = self._look(sides[name], demonstrated=True)
+            mean, scale = (source_mean, source_scale) if name == "source" else (target_mean, target_scale)
+            assert batch.embedding is not None and batch.actions is not None
+            rows.append((torch.cat([batch.embedding, policy.scaled(batch.state)], 1) - mean) / scale)
+            goals.append(((batch.actions - policy.action_mean) / policy.action_scale).flatten(1))
+            weights.append(torch.full((len(batch),), share / len(batch)))
+        policy.mean.copy_(target_mean)
+        policy.scale.copy_(target_scale)
+        policy.matrix.copy_(solve(torch.cat(rows), torch.cat(goals), torch.cat(weights), self.config.penalty))
+
+    def _statistics(self, moments: Moments) -> tuple[Tensor, Tensor]:
+        batch = self._look(moments)
+        assert batch.embedding is not None
+        seen = torch.cat([batch.embedding, self.policy.scaled(batch.state)], 1)
+        spread = seen.std(0) if len(seen) > 1 else torch.ones(seen.shape[1])
+        return seen.mean(0), spread + 1e-2 * spread.mean().clamp_min(1e-3)
+
+    def _look(self, moments: Moments, demonstrated: bool = False) -> Batch:
+        """The embeddings of up to MOST moments, spread evenly, each in both mirrors when mirroring is asked for."""
+        copies = 1 + bool(self.config.mirror)
+        bridge = identity.Config().build()
+        features = embedded(self.policy, moments, self.augmentation, bridge, copies, self.target.cache)
+        chosen = np.unique(np.linspace(0, len(moments) - 1, min(len(moments), MOST // copies)).astype(np.int64))
+        both = np.repeat(np.arange(copies), len(chosen))
+        return features.take(moments, np.tile(chosen, copies), both)
+
+    def batches(self, start: int) -> Iterator[Batch]:
+        return iter(())
+
+    def cost(self, batch: Batch, progress: float) -> Cost:
+        raise NotImplementedError("ridge has no batches, so nothing has a cost")
+
+
+def solve(x: Tensor, y: Tensor, weight: Tensor, penalty: float) -> Tensor:
+    """The B (E, K) of the module's formula for features (N, E), goals (N, K) and weights (N,) that sum to 1 or less."""
+    root = (weight / weight.sum()).sqrt()[:, None]
+    x, y = x * root, y * root
+    count, width = x.shape
+    ridge = penalty * width
+    if count < width:
+        return x.T @ torch.linalg.solve(x @ x.T + ridge * torch.eye(count), y)
+    return torch.linalg.solve(x.T @ x + ridge * torch.eye(width), x.T @ y)
+
+
+def _names(domain: Domain) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return domain.unlabelled.state_names, domain.unlabelled.action_names

@@ -1,0 +1,65 @@
+"""Pictures for the page: what a policy sees, enlarged, with the action drawn in."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+STRIP = 54  # pixels under a picture for the action and a line of text
+INK, PAPER, MUTED = (240, 240, 240), (22, 24, 29), (125, 130, 140)
+GUESS, TRUTH = (255, 159, 28), (240, 240, 240)
+LARGE = 480  # pixels, width of an enlarged picture
+SMALL = 200  # pixels, width of a sample
+
+
+def picture(images: NDArray[np.uint8]) -> Image.Image:
+    """All cameras (V, 3, H, W) of one moment side by side."""
+    return Image.fromarray(np.concatenate(list(images.transpose(0, 2, 3, 1)), axis=1))
+
+
+def enlarged(image: Image.Image, width: int) -> Image.Image:
+    """``image`` at ``width`` pixels, smoothly; both sides even, as films need them."""
+    height = round(image.height * width / image.width / 2) * 2
+    return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def gauged(image: Image.Image, name: str, guess: float, truth: float | None, text: str) -> Image.Image:
+    """``image`` over a strip that shows an action in -1..1: a bar from the middle, and a mark where the person was."""
+    width, height = image.size
+    canvas = Image.new("RGB", (width, height + STRIP), PAPER)
+    canvas.paste(image, (0, 0))
+    draw = ImageDraw.Draw(canvas)
+    small = ImageFont.load_default(size=14)
+    middle, half, top = width / 2, width / 2 - 16, height + 13
+    draw.rounded_rectangle((16, top - 3, width - 16, top + 3), 3, fill=(58, 62, 71))
+    end = middle + half * float(np.clip(guess, -1, 1))
+    draw.rectangle((min(middle, end), top - 6, max(middle, end), top + 6), fill=GUESS)
+    draw.line((middle, top - 9, middle, top + 9), fill=MUTED, width=2)
+    if truth is not None:
+        at = middle + half * float(np.clip(truth, -1, 1))
+        draw.polygon([(at - 6, top - 11), (at + 6, top - 11), (at, top - 1)], fill=TRUTH)
+        draw.polygon([(at - 6, top + 11), (at + 6, top + 11), (at, top + 1)], fill=TRUTH)
+    values = f"{name} {guess:+.2f}" + (f"   recorded {truth:+.2f}" if truth is not None else "")
+    draw.text((16, height + 29), values.replace("-", "−"), fill=INK, font=small)
+    draw.text((width - 16, height + 29), text, fill=MUTED, font=small, anchor="ra")
+    return canvas
+
+
+def uri(image: Image.Image, quality: int = 85) -> str:
+    """The picture as an address that needs no network."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return inlined(file.getvalue(), "image/jpeg")
+
+
+def inlined(content: bytes, kind: str) -> str:
+    """``content`` as a data URI."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def array(image: Image.Image) -> NDArray[Any]:
+    """The pixels, (H, W, 3) uint8."""
+    return np.asarray(image)

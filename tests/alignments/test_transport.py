@@ -1,0 +1,249 @@
+"""The transport loss against POT, geomloss, closed forms and the equations its plan must satisfy."""
+
+import math
+
+import geomloss
+import numpy as np
+import ot
+import pytest
+import torch
+from torch import Tensor
+
+from causeway.alignments.transport import Config, mean_cost, squared_distances, unbalanced_plan
+from causeway.data import Joint
+from causeway.errors import ConfigError
+
+SHAPES = [(12, 12), (9, 17), (1, 5), (5, 1)]
+
+
+def cost_of(n: int, m: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    draw = torch.Generator().manual_seed(seed)
+    s, t = torch.randn(n, 3, generator=draw, dtype=dtype), torch.randn(m, 3, generator=draw, dtype=dtype)
+    return squared_distances(s, t + 0.5)
+
+
+def joint(z: Tensor, x: Tensor | None = None) -> Joint:
+    return Joint(z, z.new_zeros(len(z), 1) if x is None else x)
+
+
+def objective(plan: Tensor, cost: Tensor, blur: float, reach: float) -> Tensor:
+    n, m = plan.shape
+
+    def kl(p: Tensor, q: float) -> Tensor:
+        return (torch.special.xlogy(p, p / q) - p + q).sum()
+
+    return (plan * cost).sum() + blur * kl(plan, 1 / n / m) + reach * (kl(plan.sum(1), 1 / n) + kl(plan.sum(0), 1 / m))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("blur", "reach"), [(0.1, 1.0), (0.5, 0.1), (0.2, 5.0), (0.05, 0.5)])
+def test_the_plan_is_that_of_pot(shape: tuple[int, int], blur: float, reach: float) -> None:
+    cost = cost_of(*shape)
+    n, m = shape
+    a, b = np.full(n, 1 / n), np.full(m, 1 / m)
+    oracle = torch.from_numpy(
+        ot.unbalanced.sinkhorn_unbalanced(
+            a, b, cost.numpy(), blur, reach, reg_type="kl", numItermax=20_000, stopThr=1e-13
+        )
+    )
+    plan, optimum = unbalanced_plan(cost, blur, reach, iterations=2000, tolerance=1e-11)
+    torch.testing.assert_close(plan, oracle, rtol=1e-5, atol=1e-10)
+    torch.testing.assert_close(optimum, objective(oracle, cost, blur, reach), rtol=1e-8, atol=0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_without_reach_it_is_balanced_transport(shape: tuple[int, int]) -> None:
+    cost = cost_of(*shape)
+    n, m = shape
+    oracle = ot.sinkhorn(np.full(n, 1 / n), np.full(m, 1 / m), cost.numpy(), 0.5, stopThr=1e-13, numItermax=50_000)
+    for reach in (math.inf, 1e7):
+        plan = unbalanced_plan(cost, 0.5, reach, iterations=2000, tolerance=1e-11).plan
+        torch.testing.assert_close(plan, torch.from_numpy(oracle), rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize("reach", [0.5, math.inf])
+def test_the_loss_is_that_of_geomloss(reach: float) -> None:
+    draw = torch.Generator().manual_seed(1)
+    s, t = torch.randn(20, 4, generator=draw).double(), torch.randn(15, 4, generator=draw).double() + 1
+    oracle = geomloss.SamplesLoss(
+        "sinkhorn",
+        p=2,
+        blur=math.sqrt(0.3),
+        reach=None if reach == math.inf else math.sqrt(reach),
+        scaling=0.995,
+        debias=False,
+        backend="tensorized",
+    )(s * math.sqrt(2), t * math.sqrt(2))
+    align = Config(relative=False, action_weight=0, blur=0.3, reach=reach, tolerance=1e-9).build(4, 1)
+    torch.testing.assert_close(align(joint(s), joint(t), 0.0), oracle, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize(("cost", "blur", "reach"), [(2.0, 0.1, 0.7), (0.3, 1.0, 0.2), (5.0, 0.5, 2.0)])
+def test_one_pair_moves_the_mass_of_the_closed_form(cost: float, blur: float, reach: float) -> None:
+    # d/dp [p c + (blur + 2 reach)(p log p - p + 1)] = 0
+    mass = math.exp(-cost / (blur + 2 * reach))
+    plan, optimum = unbalanced_plan(torch.tensor([[cost]]).double(), blur, reach, tolerance=1e-12)
+    assert plan.item() == pytest.approx(mass, rel=1e-6)
+    assert optimum.item() == pytest.approx((blur + 2 * reach) * (1 - mass), rel=1e-6)
+
+
+def test_far_apart_twins_are_paired_one_to_one() -> None:
+    # only the diagonal is within reach: n p (log(n n p)) blur + 2 n p log(n p) reach is least at this p
+    n, blur, reach = 6, 0.05, 1.0
+    cost = torch.full((n, n), 1e3).double().fill_diagonal_(0.0)
+    plan = unbalanced_plan(cost, blur, reach, tolerance=1e-12).plan
+    p = math.exp(-(2 * blur + 2 * reach) * math.log(n) / (blur + 2 * reach))
+    torch.testing.assert_close(plan, p * torch.eye(n).double(), rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("reach", [0.3, 3.0])
+def test_the_plan_solves_its_fixed_point_equation(reach: float) -> None:
+    # log(P_ij n m) blur = -C_ij - reach log(n P 1) - reach log(m P' 1), the stationary point of the objective
+    cost, blur = cost_of(8, 11), 0.2
+    plan = unbalanced_plan(cost, blur, reach, iterations=2000, tolerance=1e-12).plan
+    rows, columns = (8 * plan.sum(1)).log(), (11 * plan.sum(0)).log()
+    left = blur * (plan * 8 * 11).log()
+    torch.testing.assert_close(left, -cost - reach * (rows[:, None] + columns), rtol=0, atol=1e-6)
+
+
+def test_a_balanced_plan_has_uniform_marginals() -> None:
+    plan = unbalanced_plan(cost_of(7, 13), 0.1, math.inf, iterations=3000, tolerance=1e-10).plan
+    torch.testing.assert_close(plan.sum(1), torch.full((7,), 1 / 7).double(), rtol=1e-7, atol=0)
+    torch.testing.assert_close(plan.sum(0), torch.full((13,), 1 / 13).double(), rtol=1e-7, atol=0)
+
+
+def test_the_default_tolerance_is_good_for_a_thousandth_in_float32() -> None:
+    for blur, reach in [(0.05, 1.0), (0.2, 10.0), (0.1, math.inf), (0.05, 0.1)]:
+        cost = cost_of(40, 30)
+        rough = unbalanced_plan(cost.float(), blur, reach).optimum.item()
+        exact = unbalanced_plan(cost, blur, reach, iterations=20_000, tolerance=1e-11).optimum.item()
+        assert rough == pytest.approx(exact, rel=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("blur", [1e-3, 0.1, 10.0])
+@pytest.mark.parametrize("reach", [1e-3, 1.0, 10.0, math.inf])
+def test_it_stays_finite_in_float32(scale: float, blur: float, reach: float) -> None:
+    draw = torch.Generator().manual_seed(0)
+    s = (torch.randn(11, 4, generator=draw) * math.sqrt(scale / 8)).requires_grad_()
+    t = torch.randn(7, 4, generator=draw) * math.sqrt(scale / 8)
+    align = Config(relative=False, action_weight=0, blur=blur, reach=reach, iterations=60).build(4, 1)
+    loss = align(joint(s), joint(t), 0.0)
+    loss.backward()
+    assert math.isfinite(loss.item())
+    assert s.grad is not None and s.grad.isfinite().all()
+    assert align.notes()["matched"] <= 1 + 1e-2
+    upper = 2 * reach + blur  # the objective of moving nothing
+    assert loss.item() <= upper * (1 + 1e-4)
+
+
+def test_nothing_in_common_is_left_unmatched() -> None:
+    s, t = torch.randn(6, 3, requires_grad=True), torch.randn(4, 3) + 1e4
+    align = Config(relative=False, action_weight=0, blur=0.05, reach=0.5).build(3, 1)
+    loss = align(joint(s), joint(t), 0.0)
+    loss.backward()
+    assert loss.item() == pytest.approx(1.05)
+    assert s.grad is not None and s.grad.abs().max() < 1e-20
+    assert align.notes()["unmatched_source"] == pytest.approx(1.0)
+
+
+def test_broken_features_give_a_broken_loss_and_no_endless_loop() -> None:
+    for bad in (math.nan, math.inf):
+        z = torch.randn(4, 3)
+        z[0, 0] = bad
+        assert not Config(relative=False).build(3, 1)(joint(z), joint(torch.randn(5, 3)), 0.0).isfinite()
+
+
+@pytest.mark.parametrize("reach", [0.4, math.inf])
+def test_the_gradient_is_that_of_the_optimum(reach: float) -> None:
+    draw = torch.Generator().manual_seed(3)
+    x = torch.randn(5, 2, generator=draw).double(), torch.randn(7, 2, generator=draw).double()
+    z = [torch.randn(n, 3, generator=draw).double().requires_grad_() for n in (5, 7)]
+    align = Config(0.7, 0.3, relative=False, blur=0.3, reach=reach, iterations=5000, tolerance=1e-13).build(3, 2)
+    assert torch.autograd.gradcheck(
+        lambda s, t: align(Joint(s, x[0]), Joint(t, x[1]), 0.0), z, eps=1e-5, atol=1e-6, rtol=1e-4
+    )
+
+
+def test_the_cost_weighs_features_and_actions_and_labels_get_no_gradient() -> None:
+    draw = torch.Generator().manual_seed(4)
+    z = torch.randn(2, 1, 3, generator=draw).double()
+    x = torch.randn(2, 1, 2, generator=draw).double().requires_grad_()
+    align = Config(0.7, 0.3, relative=False, blur=0.1, reach=1.0, tolerance=1e-12).build(3, 2)
+    loss = align(Joint(z[0].requires_grad_(), x[0]), Joint(z[1], x[1]), 0.0)
+    cost = 0.7 * (z[0] - z[1]).square().sum() + 0.3 * (x[0] - x[1]).square().sum()
+    assert loss.item() == pytest.approx(2.1 * (1 - math.exp(-cost.item() / 2.1)), rel=1e-6)
+    loss.backward()
+    assert x.grad is None
+
+
+def test_relative_costs_forget_units() -> None:
+    draw = torch.Generator().manual_seed(5)
+    s, t, x, y = (torch.randn(8, 3, generator=draw).double() for _ in range(4))
+    align = Config(tolerance=1e-9).build(3, 3)
+    once = align(Joint(s, x), Joint(t, y), 0.0)
+    torch.testing.assert_close(align(Joint(100 * s, 0.01 * x), Joint(100 * t, 0.01 * y), 0.0), once)
+    torch.testing.assert_close(mean_cost(s, t), squared_distances(s, t).mean())
+
+
+def test_actions_decide_which_features_are_paired() -> None:
+    z, x = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [1.0]])
+    crossed = Config(1.0, 50.0, relative=False, blur=0.05).build(1, 1)
+    crossed(Joint(z, x), Joint(z, x.flip(0)), 0.0)
+    assert crossed._plan is not None and crossed._plan.trace() < 0.01 < 0.5 < crossed._plan.sum()
+
+
+def test_order_does_not_matter_and_distances_survive_a_far_origin() -> None:
+    draw = torch.Generator().manual_seed(6)
+    s, t, x, y = (torch.randn(9, 4, generator=draw) for _ in range(4))
+    align, order = Config(tolerance=1e-7, iterations=1000).build(4, 4), torch.randperm(9, generator=draw)
+    once = align(Joint(s, x), Joint(t, y), 0.0)
+    torch.testing.assert_close(align(Joint(s[order], x[order]), Joint(t, y), 0.0), once)
+    torch.testing.assert_close(align(Joint(s + 300, x), Joint(t + 300, y), 0.0), once, rtol=1e-3, atol=0)
+
+
+def test_a_stack_of_problems_is_solved_one_by_one() -> None:
+    costs = torch.stack([cost_of(6, 5, seed) for seed in range(3)])
+    together = unbalanced_plan(costs, 0.1, 0.5, tolerance=1e-11, iterations=1000)
+    for cost, plan, optimum in zip(costs, *together):
+        alone = unbalanced_plan(cost, 0.1, 0.5, tolerance=1e-11, iterations=1000)
+        torch.testing.assert_close(plan, alone.plan, rtol=1e-6, atol=1e-10)
+        torch.testing.assert_close(optimum, alone.optimum)
+
+
+def test_autocast_costs_no_digits() -> None:
+    s, t = (torch.randn(8, 16, requires_grad=True) for _ in range(2))
+    align, results = Config().build(16, 1), []
+    for on in (False, True):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=on):
+            loss = align(joint(s), joint(t), 0.0)
+        results.append((loss, *torch.autograd.grad(loss, [s, t])))
+    for plain, cast in zip(*results):
+        assert torch.equal(plain, cast)
+
+
+def test_half_features_get_a_half_gradient_of_a_float_loss() -> None:
+    s, t = (torch.randn(8, 16, dtype=torch.bfloat16, requires_grad=True) for _ in range(2))
+    loss = Config().build(16, 1)(joint(s), joint(t), 0.0)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert s.grad is not None and s.grad.dtype == torch.bfloat16 and s.grad.abs().sum() > 0
+
+
+def test_notes_tell_what_was_matched() -> None:
+    s = torch.tensor([[0.0], [0.1], [1e3], [2e3]])
+    align = Config(relative=False, blur=0.01, reach=0.5).build(1, 1)
+    assert align.notes() == {}
+    align(joint(s), joint(s[:2]), 0.0)
+    notes = align.notes()
+    plan = align._plan
+    assert plan is not None and plan[2:].sum() < 1e-6
+    assert notes["matched"] == pytest.approx(plan.sum().item())
+    assert 0.4 < notes["unmatched_source"] < 0.6
+    assert 1.9 < notes["spread"] <= 2.001
+
+
+@pytest.mark.parametrize("wrong", [{"blur": 0.0}, {"blur": math.inf}, {"reach": 0.0}, {"iterations": 0}])
+def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="transport needs"):
+        Config(**wrong).build(3, 1)  # type: ignore[arg-type]

@@ -1,0 +1,181 @@
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from causeway import cache
+from causeway.cache import Crop, cached, fit, moments
+from causeway.datasets import Dataset, Episode, donkey, lerobot
+from causeway.errors import ConfigError, DataError
+from recordings import episode, picture, views, write_csv, write_lerobot
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return lerobot.Config(str(write_lerobot(tmp_path / "set", cameras=("front", "rear")))).build()
+
+
+def test_frames_stand_in_order_channels_first(dataset: Dataset, tmp_path: Path) -> None:
+    frames = cached(dataset, 24, 32, Crop(), tmp_path / "cache")
+    wrote = np.concatenate([np.array(views(5 + i, 2, seed=i)) for i in range(3)])
+    np.testing.assert_array_equal(frames, wrote.transpose(0, 1, 4, 2, 3))
+    assert not frames.flags.writeable
+
+
+def test_long_episodes_are_decoded_in_parts(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = cached(dataset, 24, 32, Crop(), tmp_path / "one")
+    monkeypatch.setattr(cache, "PART", 2)
+    np.testing.assert_array_equal(cached(dataset, 24, 32, Crop(), tmp_path / "two"), whole)
+
+
+def test_it_is_made_once(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = np.array(cached(dataset, 12, 16, Crop(), tmp_path / "cache"))
+
+    def frames(*_: Any) -> Iterator[Any]:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(type(dataset), "frames", frames)
+    np.testing.assert_array_equal(cached(dataset, 12, 16, Crop(), tmp_path / "cache"), first)
+    for other in ((16, 16, Crop()), (12, 16, Crop(top=0.5))):
+        with pytest.raises(AssertionError, match="decoded again"):
+            cached(dataset, *other, tmp_path / "cache")
+
+
+def test_a_changed_dataset_is_decoded_anew(tmp_path: Path) -> None:
+    rows = [f"{i}.png,lap,{i},{i * 100},0,0.5" for i in range(4)]
+    root = write_csv(tmp_path / "drive", rows)
+    before = cached(donkey.Config(str(root)).build(), 24, 32, Crop(), tmp_path / "cache")
+    write_csv(root, [f"{row}00" for row in rows])  # the pictures differ by the length of their row
+    after = cached(donkey.Config(str(root)).build(), 24, 32, Crop(), tmp_path / "cache")
+    assert (before[:, :, 2] != after[:, :, 2]).all()
+    assert len(list((tmp_path / "cache").glob("*.frames"))) == 2
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from causeway.cache import Crop, cached
+from causeway.datasets import lerobot
+dataset = lerobot.Config(sys.argv[1]).build()
+frames = type(dataset).frames
+def fatal(self, number, start=0):
+    os.kill(os.getpid(), signal.SIGKILL) if number == 2 else None
+    return frames(self, number, start)
+type(dataset).frames = fatal
+cached(dataset, 24, 32, Crop(), Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_build_does_not_count(dataset: Dataset, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    arguments = [sys.executable, "-c", KILLED, dataset.root, str(tmp_path / "cache")]
+    assert subprocess.run(arguments, env=environment, timeout=60).returncode == -signal.SIGKILL
+    assert [path.suffix for path in (tmp_path / "cache").iterdir() if path.suffix != ".lock"] == [".partial"]
+    frames = cached(dataset, 24, 32, Crop(), tmp_path / "cache")
+    np.testing.assert_array_equal(frames[-1, 0], views(7, seed=2)[-1][0].transpose(2, 0, 1))
+    assert not list((tmp_path / "cache").glob("*.partial"))
+
+
+@pytest.mark.parametrize("spoil", ["label", "size"])
+def test_half_a_cache_does_not_count(dataset: Dataset, tmp_path: Path, spoil: str) -> None:
+    cached(dataset, 24, 32, Crop(), tmp_path / "cache")
+    frames, label = (next((tmp_path / "cache").glob(f"*.{kind}")) for kind in ("frames", "json"))
+    if spoil == "label":
+        frames.write_bytes(bytes(frames.stat().st_size))
+        label.unlink()
+    else:
+        frames.write_bytes(frames.read_bytes()[:-1])
+    np.testing.assert_array_equal(
+        cached(dataset, 24, 32, Crop(), tmp_path / "cache")[0, 0], picture(0).transpose(2, 0, 1)
+    )
+
+
+def test_an_unreadable_picture_leaves_no_cache(tmp_path: Path) -> None:
+    root = write_csv(tmp_path / "drive", [f"{i}.png,lap,{i},{i * 100},0,0.5" for i in range(4)])
+    (root / "images/2.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"episode lap/0000: images/2\.png cannot be read.*Run: causeway check"):
+        cached(donkey.Config(str(root)).build(), 24, 32, Crop(), tmp_path / "cache")
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def test_a_full_disk_is_said_and_cleared(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    for where in ("posix_fallocate", "pwrite"):
+        with monkeypatch.context() as patch:
+            patch.setattr(cache.os, where, full)
+            with pytest.raises(DataError, match=f"No room left to write {tmp_path / 'cache'};"):
+                cached(dataset, 24, 32, Crop(), tmp_path / "cache")
+        assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def make(root: str, folder: Path, queue: Any) -> None:
+    frames = cached(lerobot.Config(root).build(), 24, 32, Crop(), folder)
+    queue.put(int(frames.astype(np.int64).sum()))
+
+
+def test_processes_that_make_the_same_cache_agree(dataset: Dataset, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    workers = [context.Process(target=make, args=(dataset.root, tmp_path / "cache", queue)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    sums = {queue.get(timeout=60) for _ in workers}
+    for worker in workers:
+        worker.join()
+    wrote = sum(int(np.array(views(5 + i, 2, seed=i), np.int64).sum()) for i in range(3))
+    assert sums == {wrote}
+    assert len(list((tmp_path / "cache").glob("*.frames"))) == 1 and not list((tmp_path / "cache").glob("*.partial"))
+
+
+def test_resizing_averages_areas() -> None:
+    x = np.broadcast_to(np.arange(64, dtype=np.uint8) * 4, (32, 64))
+    gradient = np.stack([x, x, x], -1)
+    np.testing.assert_allclose(fit(gradient, 8, 16, Crop())[0, :, 0], np.arange(16) * 16 + 6, atol=1)
+    checks = np.indices((32, 64)).sum(axis=0) % 2 * 200  # aliases to 0 or 200 unless averaged
+    board = np.stack([checks] * 3, -1).astype(np.uint8)
+    assert set(np.unique(fit(board, 8, 16, Crop()))) == {100}
+
+
+def test_cropping_takes_shares_off_the_sides() -> None:
+    y, x = np.mgrid[:40, :80].astype(np.uint8)
+    image = np.stack([x, y, x], -1)
+    np.testing.assert_array_equal(fit(image, 20, 40, Crop(top=0.5, left=0.25, right=0.25)), image[20:, 20:60])
+    np.testing.assert_array_equal(fit(image, 20, 80, Crop(bottom=0.5)), image[:20])
+    assert fit(image, 80, 160, Crop()).shape == (80, 160, 3)
+
+
+@pytest.mark.parametrize("shares", [{"top": -0.1}, {"top": 0.5, "bottom": 0.5}, {"right": 1.0}])
+def test_a_crop_must_leave_something(shares: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="must leave some"):
+        Crop(**shares)
+
+
+def test_moments_hold_every_row(dataset: Dataset, tmp_path: Path) -> None:
+    frames = cached(dataset, 24, 32, Crop(), tmp_path / "cache")
+    found = moments(dataset, frames, horizon=3)
+    assert found.spec == (2, 24, 32, 1, 3, 2) and len(found) == 18
+    np.testing.assert_array_equal(found.episode, [0] * 5 + [1] * 6 + [2] * 7)
+    np.testing.assert_allclose(found.time_s[[0, 4, 5, 10, 11]], [0, 0.4, 0, 0.5, 0], atol=1e-6)
+    batch = found.take(np.array([4, 5]))
+    wrote = episode(5, 0), episode(6, 1)
+    np.testing.assert_array_equal(batch.actions[0], wrote[0].actions[[4, 4, 4]])
+    np.testing.assert_array_equal(batch.actions[1], wrote[1].actions[[0, 1, 2]])
+    np.testing.assert_array_equal(batch.state[1], wrote[1].state[0])
+    assert found.state_names == ("speed",) and found.action_names == ("steering", "throttle")
+
+
+def test_moments_without_demonstrations(tmp_path: Path) -> None:
+    root = write_csv(tmp_path / "drive", [f"{i}.png,lap,{i},{i * 100},0,0.5" for i in range(4)])
+    dataset = donkey.Config(str(root)).build()
+    dataset.episodes = tuple(Episode(e.name, e.time_s, e.state, None) for e in dataset.episodes)
+    frames = cached(dataset, 24, 32, Crop(), tmp_path / "cache")
+    assert moments(dataset, frames, 1).actions is None

@@ -1,0 +1,45 @@
+"""The folder listing is the registry."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from causeway import catalog, config
+from causeway.errors import ConfigError
+
+
+def test_a_file_is_a_component_and_an_underscore_hides_one() -> None:
+    assert {"none", "coral", "mmd", "adversarial", "transport"} <= set(catalog.names("alignment"))
+    assert not any(name.startswith("_") for kind in catalog.FOLDERS for name in catalog.names(kind))
+
+
+@pytest.mark.parametrize("kind", sorted(catalog.FOLDERS))
+def test_every_component_says_what_it_is_and_what_each_setting_does(kind: str) -> None:
+    for name in catalog.names(kind):
+        assert len(catalog.summary(kind, name)) > 20, name
+        for setting in catalog.settings(catalog.find(kind, name).Config):
+            assert setting.meaning, f"{kind} {name}: '{setting.name}' has no trailing comment"
+
+
+def test_a_wrong_name_gets_the_nearest_right_one() -> None:
+    with pytest.raises(ConfigError, match=r"No alignment is called 'transprot'. Did you mean 'transport'\?"):
+        catalog.find("alignment", "transprot")
+
+
+def test_a_component_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "my_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "my_bridge.py").write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    depth: int = 3\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    made = config.component("bridge", {"name": "my_package.my_bridge", "depth": 4})
+    assert made.depth == 4 and catalog.name_of(made) == "my_package.my_bridge"
+    sys.modules.pop("my_package.my_bridge")
+
+
+def test_settings_show_the_comment_of_the_source() -> None:
+    found = {s.name: s for s in catalog.settings(catalog.find("bridge", "noise").Config)}
+    assert found["level"].default == "100.0" and "of 255" in found["level"].meaning

@@ -1,0 +1,71 @@
+"""Every key and type of an experiment file is checked, and the sentence says what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from causeway import config
+from causeway.errors import ConfigError
+from causeway.run import Experiment
+
+GOOD = {"method": {"name": "imitation", "alignment": {"name": "transport", "reach": 0.5}}}
+
+
+def test_tables_become_frozen_settings() -> None:
+    made = config.structure(Experiment, GOOD, "")
+    assert made.method.alignment.reach == 0.5
+    assert made.train.steps == Experiment(method=None).train.steps
+
+
+def test_dump_and_structure_are_inverse() -> None:
+    made = config.structure(Experiment, GOOD, "")
+    assert config.structure(Experiment, config.dump(made), "") == made
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("method.alignment.raech=0.5", r"\[method.alignment\] has no setting 'raech'. Did you mean 'reach'\?"),
+        ("method.alignment.reach='wide'", r"\[method.alignment.reach\] must be float, not 'wide'"),
+        ("train.steps=1.5", r"\[train.steps\] must be int, not 1.5"),
+        ("train.steps=0", r"\[train\] steps, save_every and log_every must be at least 1"),
+        ("train.steps=true", r"\[train.steps\] must be int, not True"),
+        ("method.name=imitatoin", r"No method is called 'imitatoin'. Did you mean 'imitation'\?"),
+        ("target.limit=-1", r"\[target\] limit must be 0 or more"),
+        ("target.limit=some", r"\[target.limit\] must be"),
+        ("trian.steps=5", r"The experiment has no setting 'trian'. Did you mean 'train'\?"),
+        ("source.crop.top=1.5", r"crop: top and bottom are shares"),
+        ("method.target_weight=2.0", r"\[method\] target_weight and guess_weight are shares"),
+        ("steps", "'steps' is not an override"),
+    ],
+)
+def test_what_is_wrong_is_said(change: str, sentence: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text('[method]\nname = "imitation"\nalignment = { name = "transport" }\n')
+    with pytest.raises(ConfigError, match=sentence):
+        config.structure(Experiment, config.load(file, [change]), "")
+
+
+def test_a_missing_and_a_broken_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="There is no experiment file"):
+        config.load(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("steps = = 3")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        config.load(tmp_path / "bad.toml")
+
+
+def test_a_new_name_drops_the_settings_of_the_old_component() -> None:
+    tree = {"alignment": {"name": "transport", "reach": 0.5}}
+    config.override(tree, "alignment.name=mmd")
+    assert tree == {"alignment": {"name": "mmd"}}
+    assert config.merge({"a": {"name": "x", "k": 1}}, {"a": {"name": "y"}}) == {"a": {"name": "y"}}
+
+
+def test_merge_leaves_what_it_reads_alone() -> None:
+    base = {"a": {"b": 1}}
+    assert config.merge(base, {"a": {"c": 2}}) == {"a": {"b": 1, "c": 2}}
+    assert base == {"a": {"b": 1}}
+
+
+def test_places_are_filled_everywhere() -> None:
+    assert config.fill({"a": ["{data}/x"], "b": {"c": "{data}"}}, {"data": "/d"}) == {"a": ["/d/x"], "b": {"c": "/d"}}

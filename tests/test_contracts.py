@@ -1,0 +1,130 @@
+"""What every component of a kind must do, over the whole catalog."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from causeway import catalog, config
+from causeway.data import Domain, Spec
+from causeway.metrics import Trace
+from causeway.train import Training, train
+
+SPEC = Spec(cameras=2, height=40, width=64, state=3, horizon=4, action=2)
+OFFLINE = {"dino": {"weights": "random", "patches": [2, 3], "grid": [1, 2]}}
+
+
+def component(kind: str, name: str, **settings: object) -> object:
+    return config.component(kind, {"name": name, **OFFLINE.get(name, {}), **settings})
+
+
+@pytest.mark.parametrize("name", catalog.names("policy"))
+def test_a_policy(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = component("policy", name).build(SPEC)  # type: ignore[attr-defined]
+    made.begin()
+    images = torch.randint(0, 255, (3, 2, 3, 40, 64), dtype=torch.uint8)
+    state = torch.randn(3, 3)
+    features = made.encode(images, state)
+    guess = made.decode(features)
+    assert features.shape == (3, made.width) and guess.mean.shape == (3, 4, 2)
+    (-guess.log_prob(torch.zeros(3, 4, 2)).mean()).backward()
+    gradients = [w.grad for w in made.parameters() if w.requires_grad]
+    assert all(g is not None and g.isfinite().all() for g in gradients) and any(g.abs().sum() > 0 for g in gradients)
+    made.eval()
+    one, other = made.act(images, state), made.act(images, state)
+    assert torch.equal(one, other), "a policy in evaluation is a function"
+    assert torch.allclose(made.act(images[:1], state[:1]), one[:1], atol=1e-4), "moments do not see one another"
+    twin = component("policy", name).build(SPEC)  # type: ignore[attr-defined]
+    twin.load_state_dict(made.state_dict())
+    assert torch.equal(twin.eval().act(images, state), one), "saved weights are all there is"
+    assert not torch.allclose(made.act(images.flip(-1), state), one), "a policy looks at its pictures"
+
+
+@pytest.mark.parametrize("name", catalog.names("bridge"))
+def test_a_bridge(name: str) -> None:
+    made = component("bridge", name).build()  # type: ignore[attr-defined]
+    images = torch.randint(0, 255, (2, 2, 3, 40, 64), dtype=torch.uint8)
+    out = made(images)
+    assert out.shape == images.shape and out.dtype == torch.uint8
+    made.eval()
+    assert torch.equal(made(images), made(images))
+
+
+@pytest.mark.parametrize("name", catalog.names("action"))
+def test_an_action_map(name: str) -> None:
+    made = component("action", name).build()  # type: ignore[attr-defined]
+    made.reset(np.ones(5, bool))
+    command = made(np.full((5, 4, 2), 7.0, np.float32))
+    assert command.shape == (5, 2) and command.dtype == np.float32 and (command <= 1).all()
+    first = made(np.zeros((5, 4, 2), np.float32))
+    made.reset(np.array([True, False, False, False, False]))
+    assert (made(np.zeros((5, 4, 2), np.float32))[0] == 0).all() and first.shape == (5, 2)
+
+
+@pytest.mark.parametrize("name", catalog.names("monitor"))
+def test_a_monitor(name: str) -> None:
+    made = component("monitor", name).build()  # type: ignore[attr-defined]
+    made.reset(np.ones(5, bool))
+    safe = np.zeros((5, 2), np.float32)
+    assert np.array_equal(made(safe), safe) and made.interventions == 0
+
+
+@pytest.mark.parametrize("name", catalog.names("metric"))
+def test_a_metric(name: str) -> None:
+    made = component("metric", name).build()  # type: ignore[attr-defined]
+    rng = np.random.default_rng(0)
+
+    def traces(perfect: bool) -> list[Trace]:
+        found = []
+        for i in range(6):
+            truth = rng.normal(size=(20, 2)).astype(np.float32)
+            guess = truth if perfect else -truth
+            end, offset = ("completed", 0.1) if perfect else ("collision", 2.0)
+            signals = {"lane_offset_m": np.full(20, offset, np.float32)}
+            found.append(Trace(str(i), guess, truth, np.arange(20.0), end, 1.0 if perfect else 0.2, signals))
+        return found
+
+    good, bad = made.measure(traces(True)), made.measure(traces(False))
+    assert (good > bad) == (made.direction == "higher") and good != bad
+    assert np.isnan(made.measure([])) and made.version >= 1
+
+
+@pytest.mark.parametrize("name", catalog.names("method"))
+def test_a_method_learns_and_resumes_bit_for_bit(
+    name: str, domains: Callable[..., tuple[Domain, Domain]], tmp_path: Path
+) -> None:
+    settings = {"policy": {"name": "squeezenet", "layer": 2, "rows": 2, "columns": 6, "bottleneck": 16}}
+
+    def run(folder: Path, steps: int, save_every: int) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        made = component("method", name, **settings).build(*domains(), seed=0)  # type: ignore[attr-defined]
+        plan = Training(steps=steps, save_every=save_every, log_every=1, accelerator="cpu", checks=2)
+        train(made, plan, 0, folder)
+        return {key: value.clone() for key, value in made.part.state_dict().items()}
+
+    whole = run(tmp_path / "whole", 6, 6)
+    interrupted(lambda: run(tmp_path / "parts", 6, 2))
+    parts = run(tmp_path / "parts", 6, 2)
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def interrupted(work: Callable[[], object]) -> None:
+    """Do ``work``, killed at its second look at the clock after a checkpoint."""
+    from causeway import train as module
+
+    saved = module.save
+
+    def save_then_die(*arguments: object) -> None:
+        saved(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    module.save = save_then_die  # type: ignore[assignment]
+    try:
+        work()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        module.save = saved

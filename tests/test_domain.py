@@ -1,0 +1,99 @@
+"""Splits by time block, few-shot limits, and what two domains must share."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from causeway import domain
+from causeway.data import Domain, Moments
+from causeway.errors import ConfigError, DataError
+
+Make = Callable[..., Moments]
+
+
+def long(moments: Make, count: int = 1200) -> Moments:
+    recorded = moments(60)
+    times = np.arange(count) / 10.0
+    some = np.zeros(count, np.int64)
+    frames = np.repeat(recorded.frames[:1], count, 0)
+    state, actions = np.repeat(recorded.state[:1], count, 0), np.repeat(recorded.actions[:1], count, 0)  # type: ignore[index]
+    return replace(
+        recorded, frames=frames, state=state, actions=actions, episode=some, time_s=times, rows=np.arange(count)
+    )
+
+
+def test_splits_share_no_block_and_no_neighbours(moments: Make) -> None:
+    recorded = long(moments)
+    train, tune, test = domain.split(recorded, 0.2, 0.2, block_s=10.0)
+    assert not set(train.rows) & set(tune.rows) and not set(tune.rows) & set(test.rows)
+    blocks = recorded.time_s // 10
+    assert not set(blocks[tune.rows]) & set(blocks[train.rows]) and not set(blocks[test.rows]) & set(blocks[tune.rows])
+    held = recorded.time_s[np.concatenate([tune.rows, test.rows])]
+    assert min(np.abs(recorded.time_s[row] - held).min() for row in train.rows) > domain.GAP_S
+    assert len(tune) == 300 and len(test) == 300
+
+
+def test_a_split_is_the_same_every_time(moments: Make) -> None:
+    one, other = (domain.split(long(moments), 0.2, 0.2, 10.0) for _ in range(2))
+    assert all(np.array_equal(a.rows, b.rows) for a, b in zip(one, other))
+
+
+def test_too_few_blocks_are_refused(moments: Make) -> None:
+    with pytest.raises(DataError, match="2 blocks of 60 s, too few to keep 1 to tune and 1 to test"):
+        domain.split(long(moments), 0.2, 0.2, block_s=60.0)
+
+
+def test_few_shots_follow_the_seed(moments: Make) -> None:
+    train = moments(60)
+    a, b, c = (domain.limited(train, 10, seed, "target") for seed in (0, 0, 1))
+    assert np.array_equal(a.rows, b.rows) and not np.array_equal(a.rows, c.rows) and len(a) == 10
+    assert len(domain.limited(train, "all", 0, "target")) == 60 and len(domain.limited(train, 0, 0, "target")) == 0
+
+
+def test_a_limit_beyond_the_data_is_refused(moments: Make) -> None:
+    with pytest.raises(DataError, match=r"\[target\] limit asks for 61 labelled moments, but training has only 60"):
+        domain.limited(moments(60), 61, 0, "target")
+    with pytest.raises(DataError, match="nobody demonstrated"):
+        domain.limited(moments(60).hidden(), 5, 0, "target")
+    assert len(domain.limited(moments(60).hidden(), "all", 0, "target")) == 0
+
+
+def changed(of: Domain, **changes: object) -> Domain:
+    return replace(of, unlabelled=replace(of.unlabelled, **changes))  # type: ignore[arg-type]
+
+
+def test_domains_must_agree(domains: Callable[..., tuple[Domain, Domain]]) -> None:
+    source, target = domains()
+    domain.refuse_mismatch(source, target, horizon=1)
+    with pytest.raises(DataError, match="differ in actions"):
+        domain.refuse_mismatch(source, changed(target, action_names=("steering",)), 1)
+    with pytest.raises(DataError, match="differ in state"):
+        domain.refuse_mismatch(source, changed(target, state_names=("speed",)), 1)
+    with pytest.raises(DataError, match="differ in cameras"):
+        two = np.concatenate([target.unlabelled.frames] * 2, axis=1)
+        domain.refuse_mismatch(source, changed(target, frames=two), 1)
+
+
+def test_rates_must_agree_when_chunks_are_learned(domains: Callable[..., tuple[Domain, Domain]]) -> None:
+    source, target = domains()
+    fast = changed(target, time_s=target.unlabelled.time_s / 2)
+    domain.refuse_mismatch(source, fast, horizon=1)
+    with pytest.raises(DataError, match=r"lasts 0.80 s in the source \(10 Hz\) and 0.40 s in the target \(20 Hz\)"):
+        domain.refuse_mismatch(source, fast, horizon=8)
+
+
+def test_a_domain_needs_data() -> None:
+    from pathlib import Path
+
+    with pytest.raises(ConfigError, match=r"\[source\] needs a dataset"):
+        domain.build("source", domain.Config(), domain.Picture(), 1, Path("x"), 0)
+
+
+def test_an_empty_dataset_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    from types import SimpleNamespace
+
+    empty = SimpleNamespace(root="data/none", episodes=())
+    with pytest.raises(DataError, match="data/none holds no moments"):
+        domain.read("source", empty, domain.Crop(), domain.Picture(), 1, tmp_path)  # type: ignore[arg-type]

@@ -1,0 +1,142 @@
+"""Intervals, paired differences, replay and drive."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from causeway import config, evaluate
+from causeway.agent import Agent
+from causeway.data import Moments, Spec
+from causeway.evaluate import Evaluation
+from causeway.metrics import Trace, correlation, mae, r2, success
+
+
+def agent(spec: Spec) -> Agent:
+    parts = [config.component(kind, name).build() for kind, name in (("bridge", "identity"), ("action", "direct"))]
+    policy = config.component("policy", "cnn").build(spec)
+    return Agent(policy, *parts, config.component("monitor", "none").build())
+
+
+def traces(count: int, seed: int = 0, better: float = 0.0) -> list[Trace]:
+    rng = np.random.default_rng(0)
+    chance = np.random.default_rng(seed)
+    found = []
+    for i in range(count):
+        truth = rng.normal(size=(30, 1)).astype(np.float32)
+        noise = chance.normal(size=(30, 1)).astype(np.float32)
+        end = "completed" if chance.random() < 0.5 + better else "off_road"
+        found.append(Trace(str(i), truth + (1 - better) * noise, truth, np.arange(30.0), end, 0.5))
+    return found
+
+
+def test_hand_worked_numbers() -> None:
+    guess, truth = np.array([[0.0], [1.0], [2.0]], np.float32), np.array([[1.0], [1.0], [4.0]], np.float32)
+    trace = [Trace("a", guess, truth)]
+    assert mae.Config().build().measure(trace) == pytest.approx(1.0)
+    assert r2.Config().build().measure(trace) == pytest.approx(1 - 5 / 6)
+    assert correlation.Config().build().measure(trace) == pytest.approx(3 / np.sqrt(2 * 6))
+    flat = [Trace("a", np.zeros_like(truth), truth)]
+    assert correlation.Config().build().measure(flat) == 0.0
+
+
+def test_wilson_by_hand() -> None:
+    assert evaluate.wilson(0.5, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)
+    assert evaluate.wilson(1.0, 20) == pytest.approx((0.8389, 1.0), abs=1e-4)
+    assert evaluate.wilson(0.0, 20)[0] == 0.0
+
+
+def test_the_bootstrap_holds_the_mean_about_as_often_as_it_says() -> None:
+    metric, hits = {"success": success.Config().build()}, 0
+    for seed in range(40):
+        measured = evaluate.measure([traces(60, seed=seed + 1)], metric)["success"]
+        hits += measured.low <= 0.5 <= measured.high
+    assert hits >= 35
+
+
+def test_a_paired_difference_is_narrower_than_two_intervals_apart() -> None:
+    metric = correlation.Config().build()
+    ours, theirs = [traces(40, 5, better=0.3)], [traces(40, 5)]
+    found = evaluate.difference(ours, theirs, metric)
+    one = evaluate.measure(ours, {"r": metric})["r"]
+    other = evaluate.measure(theirs, {"r": metric})["r"]
+    assert found is not None and found.low > 0 and found.value == pytest.approx(one.value - other.value)
+    assert found.high - found.low < (one.high - one.low) + (other.high - other.low)
+
+
+def test_other_episodes_are_not_paired() -> None:
+    metric = success.Config().build()
+    assert evaluate.difference([traces(10)], [traces(11)], metric) is None
+    same = evaluate.difference([traces(10)], [traces(10)], metric)
+    assert same is not None and same == (0.0, 0.0, 0.0)
+
+
+def test_a_crashed_episode_is_not_scored() -> None:
+    crashed = [*traces(10), Trace("x", np.zeros((0, 1), np.float32), end="off_road", error="RuntimeError: gone")]
+    metric = success.Config().build()
+    assert evaluate.measure([crashed], {"s": metric})["s"].value == metric.measure(traces(10))
+
+
+def test_traces_survive_the_disk(tmp_path: Path) -> None:
+    before = [*traces(3), Trace("9", np.ones((2, 1), np.float32), end="stuck", signals={"a": np.ones(2, np.float32)})]
+    evaluate.save(tmp_path / "t.npz", before)
+    after = evaluate.load(tmp_path / "t.npz")
+    assert [t.name for t in after] == ["0", "1", "2", "9"] and after[3].signals["a"].tolist() == [1, 1]
+    assert np.array_equal(after[0].reference, before[0].reference) and after[3].reference is None  # type: ignore[arg-type]
+
+
+def test_replay_cuts_stretches_and_pairs_each_moment(moments: Callable[..., Moments]) -> None:
+    recorded = moments(60)  # three episodes of 2 s
+    found = evaluate.replay(agent(recorded.spec), recorded, Evaluation(stretch_s=1.0))
+    assert [t.name for t in found] == ["0@0s", "0@1s", "1@0s", "1@1s", "2@0s", "2@1s"]
+    assert sum(len(t.actions) for t in found) == 60
+    assert np.array_equal(np.concatenate([t.reference for t in found]), recorded.actions)  # type: ignore[arg-type]
+
+
+class World:
+    """Two steps to the end for even seeds; odd seeds leave the road at once."""
+
+    def __init__(self, fails: bool = False):
+        self.fails = fails
+
+    def build(self, count: int, seed: int) -> "World":
+        self.count = count
+        return self
+
+    def reset(self, seed: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
+        self.seeds, self.t = np.array(seed), 0
+        return self.seen(), {}
+
+    def seen(self) -> dict[str, Any]:
+        images = np.zeros((self.count, 1, 3, 32, 48), np.uint8)
+        return {"images": images, "state": np.zeros((self.count, 1), np.float32)}
+
+    def step(self, command: np.ndarray) -> tuple[Any, ...]:
+        self.t += 1
+        if self.fails and self.t == 2:
+            raise RuntimeError("the engine stopped")
+        over = np.where(self.seeds % 2, "off_road", "completed" if self.t >= 2 else "")
+        share = np.full(self.count, self.t / 2)
+        info = {"end": over, "completion": share, "signal_lane_offset_m": share}
+        return self.seen(), share, over != "", over == "x", info
+
+    def close(self) -> None:
+        pass
+
+
+def test_drive_keeps_each_episode_to_its_own_end() -> None:
+    spec = Spec(1, 32, 48, 1, 1, 2)
+    found = evaluate.drive(agent(spec), World(), Evaluation(episodes=5, first_seed=10, worlds=3), (32, 48))
+    assert [t.name for t in found] == ["10", "11", "12", "13", "14"]
+    assert [t.end for t in found] == ["completed", "off_road", "completed", "off_road", "completed"]
+    assert [len(t.actions) for t in found] == [2, 1, 2, 1, 2] and found[1].completion == 0.5
+    assert len(found[0].signals["lane_offset_m"]) == 2
+
+
+def test_a_crash_is_a_fact_of_the_unfinished_episodes() -> None:
+    spec = Spec(1, 32, 48, 1, 1, 2)
+    found = evaluate.drive(agent(spec), World(fails=True), Evaluation(episodes=4, first_seed=0), (32, 48))
+    assert [t.error != "" for t in found] == [True, False, True, False]
+    assert "the engine stopped" in found[0].error and found[1].end == "off_road"
