@@ -47,7 +47,7 @@ def main() -> None:
 def compare(data: Path, folder: Path) -> None:
     drive = donkey.Config(str(data / "donkey_sim"), select="lap_001").build()
     started = time.perf_counter()
-    frames = cached(drive, HEIGHT, WIDTH, Crop(), folder, progress=False)
+    frames = cached(drive, HEIGHT, WIDTH, Crop(), folder)
     made_s = time.perf_counter() - started
     started = time.perf_counter()
     film = lerobot.Config(str(recorder.copy(drive, folder / "film", pictures="video"))).build()

@@ -13,7 +13,9 @@ torch.set_num_threads(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--data", type=Path, default=None, help="the folder of real recordings; without it such tests skip")
+    parser.addoption(
+        "--data", type=Path, default=None, help="the folder of real recordings; without it such tests skip"
+    )
 
 
 @pytest.fixture(scope="session")

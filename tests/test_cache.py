@@ -112,7 +112,7 @@ def test_a_full_disk_is_said_and_cleared(dataset: Dataset, tmp_path: Path, monke
     for where in ("posix_fallocate", "pwrite"):
         with monkeypatch.context() as patch:
             patch.setattr(cache.os, where, full)
-            with pytest.raises(DataError, match=f"No room left to write {tmp_path / 'cache'};"):
+            with pytest.raises(DataError, match=f"No room left to write {tmp_path / 'cache'}\\."):
                 cached(dataset, 24, 32, Crop(), tmp_path / "cache")
         assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 

@@ -78,5 +78,7 @@ def test_folders_of_kinds_import_no_members() -> None:
 
 def test_import_is_quick_and_silent() -> None:
     code = "import time; t = time.perf_counter(); import causeway; print(time.perf_counter() - t)"
-    times = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(3)]
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(3)
+    ]
     assert min(times) < 0.1

@@ -258,7 +258,7 @@ def test_a_full_disk_is_said_and_cleared(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FULL, str(tmp_path)]
     said = subprocess.run(command, env=environment, timeout=60, capture_output=True, text=True)
     assert said.stdout.splitlines() == [
-        f"No room left to write {tmp_path / name}; what was written of it is removed."
+        f"No room left to write {tmp_path / name}. What was written of it is removed."
         for name in ("image", "video", "cache")
     ], said.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "set"]

@@ -22,7 +22,9 @@ class Augment:
     blur: float = 0.0  # share of pictures that are blurred
     shift: float = 0.0  # largest shift as a share of the picture's size; the action is kept, so keep it small
     erase: float = 0.0  # share of pictures with a rectangle blotted out
-    mirror: tuple[str, ...] = ()  # state and actions that change sign in a mirror, e.g. ["steering"]; none: no mirroring
+    mirror: tuple[
+        str, ...
+    ] = ()  # state and actions that change sign in a mirror, e.g. ["steering"]; none: no mirroring
 
     @property
     def pictures_change(self) -> bool:
@@ -55,13 +57,13 @@ class Augmentation(nn.Module):
             steps.append(K.RandomAffine(0.0, (c.shift, c.shift), padding_mode="border", p=1.0))
         if c.erase:
             steps.append(K.RandomErasing((0.02, 0.2), p=c.erase))
-        self.changes = K.AugmentationSequential(*steps, data_keys=["input"]) if steps else None
+        self.changes = nn.Sequential(*steps) if steps else None
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, V, 3, H, W) uint8 -> the same shape and type, each picture changed on its own."""
         if not self.training or self.changes is None:
             return images
-        changed = self.changes(images.flatten(0, 1).float() / 255)
+        changed: Tensor = self.changes(images.flatten(0, 1).float() / 255)
         return changed.mul(255).round_().clamp_(0, 255).to(torch.uint8).reshape(images.shape)
 
     def mirror(self, batch: Batch, chosen: Tensor) -> Batch:

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .data import Moments
-from .datasets import Dataset, _disk
+from .datasets import Dataset
+from .disk import exclusive, room_in
 from .errors import ConfigError, DataError
+from .progress import counted
 
 VERSION = 1  # of how pictures are fitted; raising it makes every cache anew
 PART = 256  # frames one thread decodes in one go
@@ -63,9 +65,7 @@ def fit(image: NDArray[np.uint8], height: int, width: int, crop: Crop) -> NDArra
     return np.asarray(Image.fromarray(image).resize((width, height), method, box=box))
 
 
-def cached(
-    dataset: Dataset, height: int, width: int, crop: Crop, folder: Path, progress: bool = True
-) -> NDArray[np.uint8]:
+def cached(dataset: Dataset, height: int, width: int, crop: Crop, folder: Path) -> NDArray[np.uint8]:
     """All frames of ``dataset`` in order, (M, V, 3, height, width), as a map of a file that may exceed memory.
 
     The file ``folder/KEY.frames`` is made once for each (fingerprint, size, crop); beside it ``KEY.json`` says what it
@@ -79,11 +79,11 @@ def cached(
     key = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
     frames, label = folder / f"{key}.frames", folder / f"{key}.json"
     if not _whole(frames, label, shape):
-        with _disk.room_in(folder):
+        with room_in(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            with _disk.exclusive(folder / f"{key}.lock", wait=True):
+            with exclusive(folder / f"{key}.lock", wait=True):
                 if not _whole(frames, label, shape):
-                    _make(dataset, shape, crop, frames, progress)
+                    _make(dataset, shape, crop, frames)
                     temporary = label.with_suffix(".json.partial")
                     temporary.write_text(json.dumps({**said, "root": dataset.root}, indent=2), encoding="utf-8")
                     os.replace(temporary, label)
@@ -112,13 +112,13 @@ def _whole(frames: Path, label: Path, shape: tuple[int, ...]) -> bool:
     return label.is_file() and frames.is_file() and frames.stat().st_size == int(np.prod(shape))
 
 
-def _make(dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path, progress: bool) -> None:
+def _make(dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path) -> None:
     partial = frames.with_suffix(".frames.partial")
     file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
         if sys.platform != "darwin":
             os.posix_fallocate(file, 0, int(np.prod(shape)))  # a full disk shows now, not an hour later
-        with _disk.bar(f"Decoding {dataset.root}", shape[0], progress) as advance, ThreadPoolExecutor(THREADS) as pool:
+        with counted(f"decoding {dataset.root}", shape[0], "frames") as advance, ThreadPoolExecutor(THREADS) as pool:
             jobs = [pool.submit(_decode, dataset, part, shape, crop, file) for part in _parts(dataset)]
             try:
                 for job in as_completed(jobs):

@@ -78,10 +78,7 @@ def summary(kind: str, name: str) -> str:
 def settings(config: type) -> list[Setting]:
     """Each setting of a Config with its type, default and the comment that trails it in the source."""
     comments = _trailing_comments(config)
-    return [
-        Setting(f.name, _type_name(f), _default(f), comments.get(f.name, ""))
-        for f in fields(config)  # type: ignore[arg-type]
-    ]
+    return [Setting(f.name, _type_name(f), _default(f), comments.get(f.name, "")) for f in fields(config)]
 
 
 def _trailing_comments(config: type) -> dict[str, str]:

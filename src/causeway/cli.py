@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import catalog, config
-from .errors import ConfigError, DataError, MissingExtra
+from .errors import ConfigError, DataError, MissingExtra, nearest
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,7 +61,7 @@ def quickstart(folder: Path = Path("runs/quickstart"), jobs: int = 2) -> None:
     data = folder / "data"
     for name, look, episodes in (("source", "source", 60), ("target", "target", 6)):
         if not (data / name / "meta" / "info.json").exists():
-            collect("lanes", data / name, [f"look={look}"], episodes=episodes, seed=0 if name == "source" else 500)
+            collect("lanes", data / name, [f"preset={look}"], episodes=episodes, seed=0 if name == "source" else 500)
     with resources.as_file(resources.files("causeway") / "quickstart.toml") as file:
         run(file, None, data=data, folder=folder, jobs=jobs)
 
@@ -73,11 +73,13 @@ def collect(
     settings: Overrides = None,
     episodes: Annotated[int, typer.Option(help="Demonstrations to keep; failed ones are thrown away.")] = 50,
     seed: Annotated[int, typer.Option(help="Of the first episode; the others follow.")] = 0,
-    noise: Annotated[float, typer.Option(help="How far the expert is pushed off its path, so that it shows how to return.")] = 0.3,
+    noise: Annotated[
+        float, typer.Option(help="How far the expert is pushed off its path, so that it shows how to return.")
+    ] = 0.3,
 ) -> None:
     """Record a simulator's expert into a dataset.
 
-    Example: causeway collect lanes data/sim look=source --episodes 50
+    Example: causeway collect lanes data/sim preset=source --episodes 50
     """
     from .collect import record
 
@@ -114,7 +116,9 @@ def check(path: Path, format: Annotated[str, typer.Option(help="Skip guessing th
         print(f"{path}: {len(found)} problems.")
         raise typer.Exit(1)
     dataset = module.Config(root=str(path)).build()
-    print(f"{path}: {name}, {len(dataset.episodes)} episodes, {sum(map(len, dataset.episodes)):,} frames, nothing wrong.")
+    print(
+        f"{path}: {name}, {len(dataset.episodes)} episodes, {sum(map(len, dataset.episodes)):,} frames, nothing wrong."
+    )
 
 
 @app.command()
@@ -167,7 +171,7 @@ def evaluate(
 ) -> None:
     """Score a finished run on anything else.
 
-    Example: causeway evaluate runs/quickstart/transport-s0 --simulator lanes look=target
+    Example: causeway evaluate runs/quickstart/transport-s0 --simulator lanes preset=target
     """
     from . import run as runs
 
@@ -183,7 +187,9 @@ def evaluate(
 
 
 @app.command()
-def report(file: Path, overrides: Overrides = None, data: Data = None, folder: Folder = None, cache: Cache = None) -> None:
+def report(
+    file: Path, overrides: Overrides = None, data: Data = None, folder: Folder = None, cache: Cache = None
+) -> None:
     """Make the table and the page of a study anew, from what is done so far.
 
     Example: causeway report experiments/donkey.toml --data ../shared/data
@@ -202,7 +208,7 @@ def list_(kind: str = typer.Argument(""), name: str = typer.Argument("")) -> Non
     console = Console()
     kinds = [kind] if kind else sorted(catalog.FOLDERS)
     if kind and kind not in catalog.FOLDERS:
-        raise ConfigError(f"There is no kind '{kind}'. {config.nearest(kind, catalog.FOLDERS)}")
+        raise ConfigError(f"There is no kind '{kind}'. {nearest(kind, catalog.FOLDERS)}")
     if name:
         module = catalog.find(kind, name)
         console.print((module.__doc__ or "").strip() + "\n", markup=False)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .datasets import Episode
 from .errors import DataError
-from .progress import bar
+from .progress import counted
 from .recorder import Recorder, Recording
 
 WORLDS = 20  # driven side by side
@@ -20,24 +20,28 @@ MOST_TRIES = 5  # times as many episodes are tried as are asked for
 def record(simulator: Any, destination: Path, episodes: int, seed: int, noise: float) -> tuple[int, int]:
     """Write ``episodes`` completed demonstrations of ``simulator`` (a Config); the number of episodes and frames.
 
-    Now and then the steering is pushed by up to ``noise`` while the expert's own command is what is recorded, so that the
-    data show how to come back to the road's middle (noise injection, Laskey et al. 2017, "DART").
+    Now and then the steering is pushed by up to ``noise``, while the expert's own command is what is recorded: the
+    data then show how to come back to the road's middle (noise injection, Laskey et al. 2017, "DART").
     """
     kept = frames = 0
     worlds = simulator.build(count=min(WORLDS, episodes), seed=seed)
     about = Recording(worlds.cameras, worlds.rate_hz, worlds.state_names, worlds.action_names)
-    with Recorder(destination, about) as recorder, bar() as shown:
-        row = shown.add_task(f"collecting {destination.name}", total=episodes, unit="episodes", note="")
+    with (
+        Recorder(destination, about) as recorder,
+        counted(f"collecting {destination}", episodes, "episodes") as advance,
+    ):
         for first in range(seed, seed + MOST_TRIES * episodes, worlds.num_envs):
             for episode, pictures in _drive(worlds, first, noise):
                 if kept < episodes:
                     recorder.add(episode, pictures)
                     kept, frames = kept + 1, frames + len(episode)
-                    shown.update(row, completed=kept)
+                    advance(1)
             if kept == episodes:
                 break
         else:
-            raise DataError(f"Only {kept} of {MOST_TRIES * episodes} demonstrations were completed; {episodes} were asked for.")
+            raise DataError(
+                f"Only {kept} of {MOST_TRIES * episodes} demonstrations were completed; {episodes} were asked for."
+            )
     worlds.close()
     return kept, frames
 
@@ -54,7 +58,9 @@ def _drive(worlds: Any, first: int, noise: float) -> Iterator[tuple[Episode, Ite
         images.append(seen["images"])
         states.append(seen["state"])
         actions.append(command.copy())
-        push = np.where(rng.random(count) < 0.1, rng.uniform(-noise, noise, count) * (rng.random(count) < PUSHED * 2), push)
+        push = np.where(
+            rng.random(count) < 0.1, rng.uniform(-noise, noise, count) * (rng.random(count) < PUSHED * 2), push
+        )
         driven = command.copy()
         driven[:, 0] = (driven[:, 0] + push).clip(-1, 1)
         seen, _, _, _, info = worlds.step(driven)

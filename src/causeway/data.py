@@ -87,7 +87,8 @@ class Moments:
         """The next T actions of each frame in ``rows``: (len(rows), T, A)."""
         assert self.actions is not None
         last = np.searchsorted(self.episode, self.episode[rows], side="right") - 1
-        return self.actions[np.minimum(rows[:, None] + np.arange(self.horizon), last[:, None])]
+        chunk: NDArray[np.float32] = self.actions[np.minimum(rows[:, None] + np.arange(self.horizon), last[:, None])]
+        return chunk
 
     def select(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> "Moments":
         """A part of the set, in the same order and over the same frames on disk."""

@@ -33,7 +33,7 @@ def room_in(folder: Path, advice: str = "What was written of it is removed.") ->
     except Exception as error:  # not all libraries' errors are OSErrors; torch keeps the system's words in its own
         words = str(error)
         if getattr(error, "errno", None) in FULL or "No space left" in words or "file write failed" in words:
-            raise DataError(f"No room left on the disk to write {folder}. {advice}") from error
+            raise DataError(f"No room left to write {folder}. {advice}") from error
         raise
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,7 +125,7 @@ def _blocks(recorded: Moments, block_s: float) -> NDArray[np.int64]:
     """(N,) the number of the time block each moment lies in, counted through all episodes."""
     parts = np.floor(recorded.time_s / block_s).astype(np.int64)
     _, block = np.unique(np.stack([recorded.episode, parts], 1), axis=0, return_inverse=True)
-    return cast("NDArray[np.int64]", block.reshape(-1)[recorded.rows])
+    return block.reshape(-1)[recorded.rows]
 
 
 def _near(recorded: Moments, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -160,8 +160,8 @@ def refuse_mismatch(source: Domain, target: Domain, horizon: int) -> None:
     a, b = rate(source.unlabelled), rate(target.unlabelled)
     if horizon > 1 and abs(a - b) > 0.1 * min(a, b):
         raise DataError(
-            f"A chunk of {horizon} actions lasts {horizon / a:.2f} s in the source ({a:.0f} Hz) and {horizon / b:.2f} s in "
-            f"the target ({b:.0f} Hz). Record both at one rate, or set horizon = 1."
+            f"A chunk of {horizon} actions lasts {horizon / a:.2f} s in the source ({a:.0f} Hz) and "
+            f"{horizon / b:.2f} s in the target ({b:.0f} Hz). Record both at one rate, or set horizon = 1."
         )
 
 
@@ -178,11 +178,15 @@ def _refuse_mismatch(where: str, a: Moments, b: Moments) -> None:
         ("actions", a.action_names, b.action_names),
     ):
         if first != second:
-            raise DataError(f"[{where}] the two datasets differ in {what}: {first} and {second}. Choose the same in both.")
+            raise DataError(
+                f"[{where}] the two datasets differ in {what}: {first} and {second}. Choose the same in both."
+            )
 
 
 def refuse_other_policy(spec: Spec, recorded: Moments) -> None:
     """A policy can only be scored on recordings of the shapes it was made for."""
     for what, first, second in zip(Spec._fields, spec, recorded.spec):
         if first != second:
-            raise DataError(f"The policy was trained for {what} {first}, the dataset has {second}. Choose the same in both.")
+            raise DataError(
+                f"The policy was trained for {what} {first}, the dataset has {second}. Choose the same in both."
+            )

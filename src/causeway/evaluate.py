@@ -105,7 +105,7 @@ def _trace(name: str, world: int, steps: Sequence[tuple[Any, dict[str, Any]]], e
 
 
 def resized(images: NDArray[np.uint8], picture: tuple[int, int], crop: Crop | None) -> NDArray[np.uint8]:
-    """Pictures (n, V, 3, h, w) cropped and brought to the policy's size as the training frames were: (n, V, 3, H, W)."""
+    """Pictures (n, V, 3, h, w) cropped and resized as the training frames were: (n, V, 3, H, W)."""
     if images.shape[-2:] == picture and (crop is None or crop == Crop()):
         return images
     flat = images.reshape(-1, *images.shape[-3:]).transpose(0, 2, 3, 1)
@@ -168,9 +168,7 @@ def measure(runs: Sequence[Sequence[Trace]], metrics: Mapping[str, Metric]) -> d
     return found
 
 
-def difference(
-    ours: Sequence[Sequence[Trace]], theirs: Sequence[Sequence[Trace]], metric: Metric
-) -> Measure | None:
+def difference(ours: Sequence[Sequence[Trace]], theirs: Sequence[Sequence[Trace]], metric: Metric) -> Measure | None:
     """Ours minus theirs, paired by run and episode: only what both have, resampled together.
 
     None where the episodes are not the same ones, since then nothing is paired.
@@ -239,16 +237,11 @@ def load(path: Path) -> list[Trace]:
     """The traces that ``save`` wrote."""
     with np.load(path) as arrays:
         heads = json.loads(str(arrays["traces"]))
-        return [
-            Trace(
-                head["name"],
-                arrays[f"{i}/actions"],
-                arrays[f"{i}/reference"] if f"{i}/reference" in arrays else None,
-                arrays[f"{i}/time_s"] if f"{i}/time_s" in arrays else None,
-                head["end"],
-                head["completion"],
-                {key: arrays[f"{i}/signal_{key}"] for key in head["signals"]},
-                head["error"],
-            )
-            for i, head in enumerate(heads)
-        ]
+        return [_read(arrays, i, head) for i, head in enumerate(heads)]
+
+
+def _read(arrays: Mapping[str, Any], i: int, head: dict[str, Any]) -> Trace:
+    signals = {key: arrays[f"{i}/signal_{key}"] for key in head["signals"]}
+    reference, time_s = (arrays.get(f"{i}/{key}") for key in ("reference", "time_s"))
+    actions = arrays[f"{i}/actions"]
+    return Trace(head["name"], actions, reference, time_s, head["end"], head["completion"], signals, head["error"])

@@ -19,6 +19,7 @@ from .metrics import Trace
 from .pictures import LARGE, array, enlarged, gauged, inlined, picture, uri
 
 SECONDS = 15.0  # most of a clip
+SCRAP_S = 2.0  # a stretch of a recording that is shorter does not count as its worst
 RATE_HZ = 10.0  # of a clip; every other frame of a simulator at 20 Hz
 WIDTH = 640  # pixels, of a picture that a simulator draws for people
 
@@ -127,6 +128,12 @@ def along(agent: Agent, moments: Moments, start: int) -> Clip:
     return _clip(frames, rate(moments) / every, words)
 
 
+def stretches(traces: Sequence[Trace]) -> list[Trace]:
+    """The stretches of recordings, without scraps too short for a mean, unless there is nothing else."""
+    own = [trace for trace in traces if trace.reference is not None and trace.time_s is not None and not trace.error]
+    return [t for t in own if t.time_s is not None and t.time_s[-1] - t.time_s[0] >= SCRAP_S] or own
+
+
 def worst(traces: Sequence[Trace], moments: Moments, count: int) -> list[Still]:
     """The moment of the largest error in each of the ``count`` stretches that were predicted worst."""
     index, name = steering(moments.action_names), moments.action_names[steering(moments.action_names)]
@@ -137,8 +144,10 @@ def worst(traces: Sequence[Trace], moments: Moments, count: int) -> list[Still]:
         row = moments.rows[place(moments, trace, at)]
         image = enlarged(picture(moments.frames[row]), LARGE)
         guess, truth = float(trace.actions[at, index]), float(trace.reference[at, index])
-        words = f"recording {trace.name.partition('@')[0]} at {trace.time_s[at]:.1f} s; "
-        words += f"mean error of these {trace.time_s[-1] - trace.time_s[0]:.0f} s: {error(trace, index):.3f}"
+        words = (
+            f"recording {trace.name.partition('@')[0]} at {trace.time_s[at]:.1f} s: predicted {guess:+.2f}, recorded "
+        )
+        words += f"{truth:+.2f}; mean error over {trace.time_s[-1] - trace.time_s[0]:.0f} s {error(trace, index):.3f}"
         found.append(Still(uri(gauged(image, name, guess, truth, f"{trace.time_s[at]:.1f} s")), words))
     return found
 

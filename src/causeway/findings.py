@@ -7,10 +7,17 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from .metrics import Trace
-from .study import Row, Study
+from .study import Planned, Row, Study
 
 FIRST = ("success", "correlation", "completion")  # the metric that is read first, where it was measured
 ENOUGH_SEEDS = 3  # fewer say nothing of how far trainings differ
+
+
+class Tested(NamedTuple):
+    """A finished run, its traces read once."""
+
+    planned: Planned
+    traces: list[Trace]
 
 
 class Finding(NamedTuple):
@@ -42,7 +49,7 @@ class Forest(NamedTuple):
 def find(study: Study, rows: Sequence[Row]) -> Finding | None:
     """The finding of a study, None where nothing is measured yet.
 
-    The point is the one where most arms stand, the last of these in the file's order. Test numbers choose the best arm:
+    The point is the one where most arms stand, the last of these. Test numbers choose the best arm:
     that describes this test, it is no selection to rely on.
     """
     metrics = list(dict.fromkeys(row.metric for row in rows))
@@ -59,7 +66,7 @@ def find(study: Study, rows: Sequence[Row]) -> Finding | None:
 
 
 def points(study: Study) -> list[str]:
-    """The points of the sweep in the order of the file, least first when they are numbers."""
+    """The points of the sweep, least first when they are numbers, else in the order of the file."""
     found = dict.fromkeys((p.label, tuple(value for _, value in p.point)) for p in study.runs)
     try:
         ordered = sorted(found, key=lambda pair: [float("inf") if v == "all" else float(v) for v in pair[1]])
@@ -86,12 +93,31 @@ def arms(study: Study) -> list[str]:
     return [study.baseline, *(name for name in names if name != study.baseline)]
 
 
+def runs_of(tested: Sequence[Tested], arm: str, point: str) -> list[Tested]:
+    """The finished runs of an arm at ``point``, or where it last stands, by seed."""
+    own = [one for one in tested if one.planned.arm == arm]
+    here = [one for one in own if one.planned.label == point] or [
+        one for one in own if one.planned.label == own[-1].planned.label
+    ]
+    return sorted(here, key=lambda one: one.planned.run.experiment.seed)
+
+
+def leaders(study: Study, rows: Sequence[Row]) -> list[Row]:
+    """The best arm other than the baseline at every point where one stands, in one metric."""
+    others = [row for row in rows if row.arm != study.baseline]
+    here = {point: ranked([row for row in others if row.point == point]) for point in points(study)}
+    return [ranking[0] for ranking in here.values() if ranking]
+
+
 def headline(study: Study, found: Finding | None) -> tuple[Markup, Markup]:
     """One sentence for the whole study, and the numbers behind it."""
     if found is None:
         return Markup("Nothing is measured yet."), Markup("The page fills as runs are finished.")
-    best, base, arm = found.best, found.base, Markup("<b>{}</b>")
-    us, them = arm.format(found.best.arm), arm.format(study.baseline)
+    best, base = found.best, found.base
+    us, them = (
+        Markup('<b class="best">{}</b>').format(best.arm),
+        Markup('<b class="base">{}</b>').format(study.baseline),
+    )
     where = f" at {found.point}" if found.point else ""
     value = Markup("{} {} [{}, {}]").format(found.metric, *map(number, best.measure))
     if best.arm == study.baseline:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-STRIP = 54  # pixels under a picture for the action and a line of text
-INK, PAPER, MUTED = (240, 240, 240), (22, 24, 29), (125, 130, 140)
+STRIP = 64  # pixels over a picture for the action and a line of text
+PAPER, TRACK, MUTED = (22, 24, 29), (58, 62, 71), (155, 160, 170)
 GUESS, TRUTH = (255, 159, 28), (240, 240, 240)
 LARGE = 480  # pixels, width of an enlarged picture
 SMALL = 200  # pixels, width of a sample
@@ -27,24 +27,25 @@ def enlarged(image: Image.Image, width: int) -> Image.Image:
 
 
 def gauged(image: Image.Image, name: str, guess: float, truth: float | None, text: str) -> Image.Image:
-    """``image`` over a strip that shows an action in -1..1: a bar from the middle, and a mark where the person was."""
+    """``image`` under a strip that shows an action in -1..1: a bar from the middle, and a mark where the person was."""
     width, height = image.size
     canvas = Image.new("RGB", (width, height + STRIP), PAPER)
-    canvas.paste(image, (0, 0))
+    canvas.paste(image, (0, STRIP))
     draw = ImageDraw.Draw(canvas)
-    small = ImageFont.load_default(size=14)
-    middle, half, top = width / 2, width / 2 - 16, height + 13
-    draw.rounded_rectangle((16, top - 3, width - 16, top + 3), 3, fill=(58, 62, 71))
+    small = ImageFont.load_default(size=17)
+    draw.text((16, 7), f"{name} {guess:+.2f}", fill=GUESS, font=small)
+    draw.text((width - 16, 7), text, fill=MUTED, font=small, anchor="ra")
+    if truth is not None:
+        draw.text((width / 2, 7), f"recorded {truth:+.2f}", fill=TRUTH, font=small, anchor="ma")
+    middle, half, level = width / 2, width / 2 - 16, STRIP - 17
+    draw.rounded_rectangle((16, level - 3, width - 16, level + 3), 3, fill=TRACK)
     end = middle + half * float(np.clip(guess, -1, 1))
-    draw.rectangle((min(middle, end), top - 6, max(middle, end), top + 6), fill=GUESS)
-    draw.line((middle, top - 9, middle, top + 9), fill=MUTED, width=2)
+    draw.rectangle((min(middle, end), level - 7, max(middle, end), level + 7), fill=GUESS)
+    draw.line((middle, level - 10, middle, level + 10), fill=MUTED, width=2)
     if truth is not None:
         at = middle + half * float(np.clip(truth, -1, 1))
-        draw.polygon([(at - 6, top - 11), (at + 6, top - 11), (at, top - 1)], fill=TRUTH)
-        draw.polygon([(at - 6, top + 11), (at + 6, top + 11), (at, top + 1)], fill=TRUTH)
-    values = f"{name} {guess:+.2f}" + (f"   recorded {truth:+.2f}" if truth is not None else "")
-    draw.text((16, height + 29), values.replace("-", "−"), fill=INK, font=small)
-    draw.text((width - 16, height + 29), text, fill=MUTED, font=small, anchor="ra")
+        for away in (-12, 12):
+            draw.polygon([(at - 6, level + away), (at + 6, level + away), (at, level + away / 12)], fill=TRUTH)
     return canvas
 
 

@@ -16,7 +16,7 @@ from .study import Row
 COLOURS = 8  # arms that get a colour of their own; more begin again, dashed
 NAMES = ("ink", "muted", "grid", "source", "target", "base", *(f"arm{i}" for i in range(COLOURS)))
 INK = {name: f"#0000{number:02x}" for number, name in enumerate(NAMES, 1)}  # stand-ins for the page's own colours
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": 11,
     "axes.spines.top": False,
@@ -35,7 +35,8 @@ STYLE = {
     "lines.linewidth": 1.8,
     "lines.solid_capstyle": "round",
 }
-NARROW, WIDE = 360.0, 1000.0  # widths in pixels of a phone and of the whole page
+DODGE = 0.025  # of the way from one point of a sweep to the next, between arms
+NARROW, WIDE = 330.0, 1000.0  # widths in pixels of a phone and of the whole page
 
 
 class Curve(NamedTuple):
@@ -62,11 +63,12 @@ def sweep(rows: Sequence[Row], arms: Sequence[str], points: Sequence[str], words
         figure, axes = _figure(NARROW, 250)
         for number, arm in reversed(list(enumerate(arms))):
             own = {row.point: row.measure for row in rows if row.arm == arm}
-            at = [place for place, point in enumerate(points) if point in own]
-            if not at:
+            stops = [place for place, point in enumerate(points) if point in own]
+            if not stops:
                 continue
-            value, low, high = (np.array(part) for part in zip(*(own[points[place]] for place in at)))
+            value, low, high = (np.array(part) for part in zip(*(own[points[place]] for place in stops)))
             ink, dash = INK[colour(number)], dashes(number)
+            at = np.array(stops) + DODGE * (number - len(arms) / 2)  # so that dots do not hide one another
             if number == 0 and len(at) == 1:
                 axes.axhline(value[0], color=ink, linestyle=(0, (4, 3)), linewidth=1.2)
                 axes.axhspan(low[0], high[0], color=ink, alpha=0.14, linewidth=0)
@@ -97,7 +99,7 @@ def learning(name: str, curves: Sequence[Curve], arms: Sequence[str]) -> Markup:
 
 
 def steering(
-    time_s: NDArray[np.float64], truth: NDArray[Any], guesses: Mapping[int, NDArray[Any]], arms: Sequence[str], width: float
+    time_s: NDArray[Any], truth: NDArray[Any], guesses: Mapping[int, NDArray[Any]], arms: Sequence[str], width: float
 ) -> Markup:
     """What was driven and what each arm would have done, one panel an arm under the other."""
     with rc_context(STYLE):
@@ -148,9 +150,10 @@ def _svg(figure: Figure, salt: str, said: str) -> Markup:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r' xmlns(:xlink)?="[^"]*"| id="(figure|axes|patch|line2d|text|matplotlib|xtick|ytick)[^"]*"', "", text)
-    text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text).replace("xlink:href", "href")
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, 1), 1)
+    text = re.sub(r' (xmlns|xmlns:xlink)="[^"]*"', "", text).replace("xlink:href", "href")
+    text = re.sub(r' id="(figure|axes|patch|line2d|text|matplotlib|xtick|ytick)[^"]*"', "", text)
+    text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)
+    text = re.sub(r'^<svg[^>]*?(viewBox="[^"]*")[^>]*', r"<svg \1", text)
     for name, stand_in in INK.items():
         text = text.replace(stand_in, f"var(--{name})")
     label = str(Markup.escape(said))

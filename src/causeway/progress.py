@@ -1,9 +1,11 @@
 """Progress bars with rate and time left on a terminal, and silence everywhere else."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Task as Row
 from rich.text import Text
@@ -22,13 +24,21 @@ class Rate(ProgressColumn):
 def bar() -> Progress:
     """A bar on standard error; it draws nothing when that is not a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    return Progress(*columns, TextColumn("{task.fields[note]}"), disable=not sys.stderr.isatty(), transient=True)
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True)
 
 
-def track(items: Sequence[T], description: str, unit: str = "steps", start: int = 0) -> Iterator[T]:
-    """``items``, one by one, with a bar; ``start`` of them were done before."""
+@contextmanager
+def counted(description: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """A bar, and the function that moves it on by so many."""
     with bar() as shown:
-        row = shown.add_task(description, total=start + len(items), completed=start, unit=unit, note="")
+        row = shown.add_task(description, total=total, unit=unit)
+        yield lambda count: shown.advance(row, count)
+
+
+def track(items: Sequence[T], description: str, unit: str) -> Iterator[T]:
+    """``items``, one by one, with a bar."""
+    with counted(description, len(items), unit) as advance:
         for item in items:
             yield item
-            shown.advance(row)
+            advance(1)

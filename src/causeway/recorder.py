@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from .datasets import Dataset, Episode, _disk
 from .datasets import _lerobot_format as layout
 from .datasets._lerobot_files import DataFiles, FilmFiles, sentences
+from .disk import exclusive, room_in
 from .errors import DataError
+from .progress import counted
 
 Frame = NDArray[np.uint8] | tuple[bytes, ...]  # (V, H, W, 3) RGB, or V files, JPEG or PNG, kept as they are
 Pictures = Literal["image", "video"]
@@ -38,13 +40,13 @@ class Recording:
     video_file_mb: int = 200  # likewise a new film
 
 
-def copy(dataset: Dataset, folder: Path, pictures: Pictures = "image", progress: bool = True) -> Path:
+def copy(dataset: Dataset, folder: Path, pictures: Pictures = "image") -> Path:
     """Import ``dataset``: write all its episodes to ``folder`` as LeRobot v3.0. Picture files are kept byte by byte."""
     recording = Recording(
         dataset.cameras, dataset.rate_hz, dataset.state_names, dataset.action_names, pictures=pictures
     )
     total = sum(len(episode) for episode in dataset.episodes)
-    with _disk.bar(f"Writing {folder}", total, progress) as advance, Recorder(folder, recording) as recorder:
+    with counted(f"writing {folder}", total, "frames") as advance, Recorder(folder, recording) as recorder:
         for number, episode in enumerate(dataset.episodes):
             files = dataset.encoded(number) if pictures == "image" else None
             recorder.add(episode, _counted(dataset.frames(number) if files is None else files, advance))
@@ -80,9 +82,9 @@ class Recorder:
     def __enter__(self) -> Self:
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise DataError(f"{self.folder} already exists. Choose another folder, or remove it.")
-        with _disk.room_in(self.folder):
+        with room_in(self.folder):
             self.unfinished.mkdir(parents=True, exist_ok=True)
-            self._open.enter_context(_disk.exclusive(self.unfinished / ".lock", wait=False))
+            self._open.enter_context(exclusive(self.unfinished / ".lock", wait=False))
             for left in self.unfinished.iterdir():  # by a recorder that was killed
                 if left.name != ".lock":
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -117,7 +119,7 @@ class Recorder:
         recording, length = self.recording, len(episode)
         task = self._tasks.setdefault(episode.task, len(self._tasks))
         film = recording.pictures == "video"
-        with _disk.room_in(self.folder):
+        with room_in(self.folder):
             columns = self._columns(episode, task)
             place = self._data.begin()
             stretches = {key: files.begin() for key, files in self._films.items()}
@@ -266,7 +268,7 @@ class Recorder:
             "features": self._features(),
         }
         stats = {key: {name: v.tolist() for name, v in numbers.items()} for key, numbers in self._stats.items()}
-        with _disk.room_in(self.folder):
+        with room_in(self.folder):
             for files in self._files:
                 files.close()
             pq.write_table(sentences(list(self._tasks)), self.unfinished / layout.TASKS)

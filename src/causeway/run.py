@@ -78,7 +78,7 @@ class Run:
 
 
 def build(tree: Tree, folder: Path, data: Path | None = None, cache: Path | None = None) -> Run:
-    """The run that ``tree`` describes. ``{data}`` in its strings is the data folder, ``{runs}`` where its folder lies."""
+    """The run that ``tree`` describes. ``{data}`` in it is the data folder, ``{runs}`` where the run's folder lies."""
     places = {"runs": str(folder.parent), "cache": str(cache or folder.parent / "cache")}
     if data is not None:
         places["data"] = str(data)
@@ -136,8 +136,12 @@ def held(run: Run) -> Iterator[None]:
 
 def refuse_other_settings(run: Run, before: Tree) -> None:
     """Going on with other settings than a folder began with would make a result that nobody can repeat."""
-    old, new = _flat(before), _flat(run.tree)
-    changed = [f"{k}: {old.get(k, 'unset')} there, {new.get(k, 'unset')} now" for k in sorted(old | new) if old.get(k) != new.get(k)]
+    old, new = flat(before), flat(run.tree)
+    changed = [
+        f"{k}: {old.get(k, 'unset')} there, {new.get(k, 'unset')} now"
+        for k in sorted(old | new)
+        if old.get(k) != new.get(k)
+    ]
     if changed:
         raise ConfigError(
             f"{run.folder} was begun with other settings ({'; '.join(changed[:3])}{' ...' if changed[3:] else ''}). "
@@ -145,11 +149,12 @@ def refuse_other_settings(run: Run, before: Tree) -> None:
         )
 
 
-def _flat(tree: Tree, prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(tree: Tree, prefix: str = "") -> dict[str, Any]:
+    """The settings of ``tree`` by their dotted keys."""
+    found: dict[str, Any] = {}
     for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
 
 
 def _train(run: Run, source: Domain, target: Domain) -> None:
@@ -162,7 +167,7 @@ def _train(run: Run, source: Domain, target: Domain) -> None:
 
 
 def test(run: Run, target: Domain) -> list[Trace]:
-    """The traces of a trained run in the target: closed loop where there is a simulator, along the test recording else."""
+    """The traces of a trained run in the target: closed loop if there is a simulator, else along the test recording."""
     if target.simulator is not None:
         return test_in_simulator(run, target.simulator)
     return evaluate.replay(deploy(run), target.test, run.experiment.evaluate)

@@ -88,11 +88,17 @@ def plan(path: Path, folder: Path, overrides: Iterable[str], data: Path | None, 
 
 
 def _planned(
-    arm: str, point: tuple[tuple[str, Any], ...], seed: int, base: Tree, folder: Path, data: Path | None, cache: Path | None
+    arm: str,
+    point: tuple[tuple[str, Any], ...],
+    seed: int,
+    base: Tree,
+    folder: Path,
+    data: Path | None,
+    cache: Path | None,
 ) -> Planned:
     tree = config.merge(base, {"seed": seed})
     for key, value in point:
-        place = {}
+        place: Tree = {}
         config.place(place, key, value)
         tree = config.merge(tree, place)
     words = [arm, *(f"{key.rsplit('.', 1)[-1]}={value}" for key, value in point), f"s{seed}"]

@@ -65,7 +65,7 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> None:
     module.mark_forward_method("cost")
     method.train()
     with stopping() as stop, bar() as shown, open(folder / "log.jsonl", "a", encoding="utf-8") as log:
-        row = shown.add_task(folder.name, total=settings.steps, completed=start, unit="steps", note="")
+        row = shown.add_task(folder.name, total=settings.steps, completed=start, unit="steps")
         began = time.perf_counter()
         for step, batch in zip(range(start, settings.steps), method.batches(start)):
             torch.manual_seed(seed * 1_000_003 + step)  # dropout and noise repeat on resume

@@ -263,6 +263,7 @@ def test_the_early_samples_are_refused_by_version(data: Path) -> None:
             Config(str(sample)).build()
 
 
+@pytest.mark.optional
 @pytest.mark.parametrize("pictures", ["image", "video"])
 def test_the_real_lerobot_reads_ours(tmp_path: Path, pictures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -280,6 +281,7 @@ def test_the_real_lerobot_reads_ours(tmp_path: Path, pictures: Any, monkeypatch:
         assert np.abs(seen - views(5 + number, 2, number)[frame][1]).mean() < (0.01 if pictures == "image" else 4)
 
 
+@pytest.mark.optional
 @pytest.mark.parametrize("pictures", ["image", "video"])
 def test_ours_reads_the_real_lerobot(tmp_path: Path, pictures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -1,46 +1,16 @@
-"""What reading and writing many frames needs: locks, full disks, fingerprints, picture files, a bar for the patient."""
+"""What reading many frames needs: fingerprints and picture files."""
 
-import errno
-import fcntl
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from ..errors import DataError
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@contextmanager
-def exclusive(path: Path, wait: bool) -> Iterator[None]:
-    """Hold ``path`` against other processes and threads; the system lets go when the holder dies."""
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise DataError(f"{path.parent} is being written by another process.") from None
-        yield
-
-
-@contextmanager
-def room_in(folder: Path) -> Iterator[None]:
-    """Say which folder had no room, whichever library ran into it."""
-    try:
-        yield
-    except Exception as error:  # FFmpeg's and Arrow's errors are not all OSErrors
-        if getattr(error, "errno", None) in FULL:
-            raise DataError(f"No room left to write {folder}; what was written of it is removed.") from error
-        raise
 
 
 def fingerprint(root: Path, files: Iterable[Path], settings: str) -> str:
@@ -71,26 +41,3 @@ def first_size(files: Iterable[Path]) -> tuple[int, int]:
         except OSError:
             continue
     raise DataError("no picture can be opened")
-
-
-class Rate(ProgressColumn):
-    """Frames a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f} frames/s" if task.speed else "")
-
-
-@contextmanager
-def bar(title: str, total: int, show: bool) -> Iterator[Callable[[int], None]]:
-    """A function that moves a progress bar on; nothing is shown when stderr is no terminal."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda count: progress.advance(task, count)

@@ -21,6 +21,6 @@ class Labeller(ABC):
     def label(self, recorded: Moments, demonstrated: Moments, labelled: Moments) -> NDArray[np.float32]:
         """Guessed actions (M, A) for every frame of ``recorded``; nan where there is nothing to go by.
 
-        The actions of ``recorded`` itself are hidden. ``demonstrated`` is the source's training set and ``labelled`` the
+        The actions of ``recorded`` itself are hidden. ``demonstrated`` is the source's training set, ``labelled`` the
         few moments of the target with actions, perhaps none: they give the units.
         """

@@ -1,7 +1,7 @@
 """Steering read off the turning of the camera: what a vehicle did shows in how its view moved a moment later.
 
 When a car turns, everything far away slides sideways through its picture. Between each two frames of a recording the
-strip above the horizon is matched at every sideways shift (normalized cross-correlation, by FFT), and the best shift, in
+strip above the horizon is matched at every sideways shift (normalized cross-correlation, by FFT); the best shift, in
 picture widths a second, is the rate of turn. A driver's command shows in it after a delay, so
 
     guess(t) = gain * turn(t + delay)
@@ -30,7 +30,7 @@ FEWEST = 10  # labelled moments that a gain is fitted to
 class Config:
     """Where to look, and how the vehicle answers its controls."""
 
-    action: str = "steering"  # which action turns the vehicle; guesses of the others are their mean over the source
+    turned_by: str = "steering"  # which action turns the vehicle; guesses of the others are their mean over the source
     sign: float = -1.0  # of the action for a picture that slides to the right: -1 when positive actions turn right
     delay_s: float = 0.25  # from the command to the turning; raising it suits slow steering and slow people
     smooth_s: float = 0.15  # standard deviation of the smoothing over time; raising it loses quick corrections
@@ -52,11 +52,15 @@ class Motion(Labeller):
 
     def label(self, recorded: Moments, demonstrated: Moments, labelled: Moments) -> NDArray[np.float32]:
         names, config = recorded.action_names, self.config
-        if config.action not in names:
-            raise ConfigError(f"labeller 'motion' has no action '{config.action}' to guess. {nearest(config.action, names)}")
-        index = names.index(config.action)
+        if config.turned_by not in names:
+            raise ConfigError(
+                f"labeller 'motion' has no action '{config.turned_by}' to guess. {nearest(config.turned_by, names)}"
+            )
+        index = names.index(config.turned_by)
         turn = config.sign * turning(recorded, config)
-        shown = demonstrated.actions[demonstrated.rows] if demonstrated.actions is not None else np.zeros((1, len(names)))
+        shown = (
+            demonstrated.actions[demonstrated.rows] if demonstrated.actions is not None else np.zeros((1, len(names)))
+        )
         guesses = np.repeat(shown.mean(0, dtype=np.float32)[None], len(turn), 0)
         guesses[:, index] = gain(turn, labelled, index, float(shown[:, index].std())) * turn
         return guesses
@@ -93,7 +97,7 @@ def turning(recorded: Moments, config: Config) -> NDArray[np.float32]:
 
 
 def slides(frames: NDArray[np.uint8], config: Config) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How far each frame (N, 3, H, W) slid to the right since the one before, in widths, and how alike they are: (N-1,)."""
+    """How far frames (N, 3, H, W) slid to the right, in widths, and how alike each is to the last: (N-1,) both."""
     found = []
     for start in range(0, len(frames) - 1, CHUNK):
         part = torch.from_numpy(frames[start : start + CHUNK + 1].copy())
@@ -111,7 +115,7 @@ def contrast(frames: Tensor, strip: float) -> Tensor:
 
 
 def matched(strips: Tensor, reach: int) -> tuple[Tensor, Tensor]:
-    """For each two strips (N, h, W) in a row: the shift of best normalized correlation, in pixels, and that correlation.
+    """For each two strips (N, h, W) in a row: the shift of best normalized correlation in pixels, and that correlation.
 
     Correlations are taken where the strips overlap, for rises and falls of up to 2 rows, and the best shift is refined
     by a parabola through its neighbours.
@@ -149,7 +153,7 @@ def median(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def smoothed(
     at: NDArray[np.float64], time_s: NDArray[np.float64], values: NDArray[np.float64], spread_s: float
 ) -> NDArray[np.float64]:
-    """Values known at ``time_s``, seen at the times ``at`` through a Gaussian window of standard deviation ``spread_s``."""
+    """Values known at ``time_s``, read at the times ``at`` through a Gaussian window of this standard deviation."""
     smooth = np.empty(len(at))
     for i, moment in enumerate(at):
         low, high = np.searchsorted(time_s, [moment - 4 * spread_s, moment + 4 * spread_s])

@@ -17,8 +17,8 @@ class Cost(NamedTuple):
 class Method(nn.Module, ABC):
     """How a run learns. It owns every trained weight, and leaves one part behind.
 
-    Its Config has ``part_for(spec: Spec) -> nn.Module``, the untrained part, and ``build(source: Domain, target: Domain,
-    seed: int, start: nn.Module | None) -> Method``, where ``start`` is the part of the run to begin from, if any.
+    Its Config has ``part_for(spec: Spec) -> nn.Module``, the untrained part, and ``build(source: Domain, target:
+    Domain, seed: int, start: nn.Module | None)``, where ``start`` is the part of the run to begin from, if any.
     """
 
     rank: int = 0  # which of several devices this is; each draws other batches
@@ -36,7 +36,7 @@ class Method(nn.Module, ABC):
     def part(self) -> nn.Module:
         """What the run is for: the Policy or the Bridge that an Agent will use."""
 
-    def prepare(self) -> None:  # noqa: B027 - most methods have nothing to prepare
+    def prepare(self) -> None:
         """Work done once, on the run's device, before the first step of a run that is not resumed."""
 
     def check(self) -> dict[str, float]:

@@ -118,7 +118,13 @@ class Imitation(Method):
             self.policy.load_state_dict(start.state_dict())
         else:
             self.policy.begin()
-            self.policy.calibrate(source.labelled if self.shares["source"] else target.labelled if len(target.labelled) else target.guessed)
+            self.policy.calibrate(
+                source.labelled
+                if self.shares["source"]
+                else target.labelled
+                if len(target.labelled)
+                else target.guessed
+            )
         self.streams: list[Stream] = []
 
     @property
@@ -160,7 +166,7 @@ class Imitation(Method):
         return stream.features.take(stream.moments, chosen, rng.integers(len(stream.features.values), size=stream.size))
 
     def cost(self, batch: list[Batch], progress: float) -> Cost:
-        features = self._encode(batch).split([len(part) for part in batch])
+        features = torch.split(self._encode(batch), [len(part) for part in batch])
         terms: dict[str, Tensor] = {}
         joints: dict[bool, list[Joint]] = {False: [], True: []}
         scale, mean = self.policy.action_scale, self.policy.action_mean

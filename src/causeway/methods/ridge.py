@@ -5,7 +5,7 @@ With x the standardised features of the demonstrations, y their actions and w_i 
     minimise  sum_i w_i |y_i - B x_i|^2 / sum_i w_i  +  penalty * E * |B|^2
 
 over B, E the number of features. Where there are fewer demonstrations than features the same B comes from the smaller,
-dual system. Each domain's features are standardised by its own mean and spread (Li et al. 2017, "AdaBN"), for the target
+dual system. Each domain's features are standardised by its own mean and spread (Li et al. 2017, "AdaBN"), the target's
 from its pictures alone: that much of the gap closes without a label.
 """
 
@@ -80,7 +80,7 @@ class Readout(Policy):
         return (torch.cat([embedding, self.scaled(state)], 1) - self.mean) / self.scale
 
     def decode(self, features: Tensor) -> Distribution:
-        middle = (features @ self.matrix).unflatten(1, (self.spec.horizon, self.spec.action))
+        middle = (features @ self.matrix).reshape(-1, self.spec.horizon, self.spec.action)
         middle = middle * self.action_scale + self.action_mean
         return Independent(Laplace(middle, self.action_scale.expand_as(middle), validate_args=False), 2)
 
@@ -156,8 +156,10 @@ def solve(x: Tensor, y: Tensor, weight: Tensor, penalty: float) -> Tensor:
     count, width = x.shape
     ridge = penalty * width
     if count < width:
-        return x.T @ torch.linalg.solve(x @ x.T + ridge * torch.eye(count), y)
-    return torch.linalg.solve(x.T @ x + ridge * torch.eye(width), x.T @ y)
+        dual: Tensor = torch.linalg.solve(x @ x.T + ridge * torch.eye(count), y)
+        return x.T @ dual
+    matrix: Tensor = torch.linalg.solve(x.T @ x + ridge * torch.eye(width), x.T @ y)
+    return matrix
 
 
 def _names(domain: Domain) -> tuple[tuple[str, ...], tuple[str, ...]]:

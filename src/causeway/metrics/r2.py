@@ -1,4 +1,4 @@
-"""Share of the variance of the recorded action that the prediction explains (1 is perfect, 0 a constant, less is worse)."""
+"""Share of the variance of the recorded action that the prediction explains (1 is perfect, 0 a constant)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

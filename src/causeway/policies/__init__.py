@@ -39,7 +39,7 @@ class Policy(nn.Module, ABC):
             getattr(self, f"{name}_mean").copy_(torch.from_numpy(values[rows].mean(0)))
             getattr(self, f"{name}_scale").copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
 
-    def begin(self) -> None:  # noqa: B027 - most policies begin at random
+    def begin(self) -> None:
         """Read the pretrained weights that the settings name; called once, by a run that begins from nothing else."""
 
     @property
@@ -101,7 +101,8 @@ class Bottleneck(nn.Module):
         )
 
     def forward(self, embedding: Tensor, state: Tensor) -> Tensor:
-        return self.layers(torch.cat([embedding, state], 1))
+        features: Tensor = self.layers(torch.cat([embedding, state], 1))
+        return features
 
 
 class Sighted(Policy):
@@ -114,10 +115,12 @@ class Sighted(Policy):
         self.head = Head(bottleneck, hidden, spec)
 
     def project(self, embedding: Tensor, state: Tensor) -> Tensor:
-        return self.bottleneck(embedding, self.scaled(state))
+        features: Tensor = self.bottleneck(embedding, self.scaled(state))
+        return features
 
     def decode(self, features: Tensor) -> Distribution:
-        return self.head(features, self.action_mean, self.action_scale)
+        guess: Distribution = self.head(features, self.action_mean, self.action_scale)
+        return guess
 
 
 def floats(images: Tensor) -> Tensor:

@@ -42,4 +42,5 @@ class Convolutional(Sighted):
         self.eye = eye
 
     def embed(self, images: Tensor) -> Tensor:
-        return self.eye(floats(images) - 0.5).reshape(len(images), -1)
+        seen: Tensor = self.eye(floats(images) - 0.5)
+        return seen.reshape(len(images), -1)

@@ -1,4 +1,4 @@
-"""ResNet-18 (He et al. 2016) with group normalization, trained from scratch or begun from a checkpoint of the same names.
+"""ResNet-18 (He et al. 2016) with group normalization, from scratch or from a checkpoint of the same names.
 
 ``weights`` names a ``.pt`` or ``.safetensors`` state dict with the field's usual names (``layer1.0.conv1.weight``);
 its batch normalizations become fixed scales and shifts of the convolutions, its classifier is left out.
@@ -46,13 +46,14 @@ class Block(nn.Module):
         self.bn1 = normal(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.bn2 = normal(outputs)
-        self.downsample = nn.Identity()
+        self.downsample: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), normal(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.bn1(self.conv1(x)).relu_()
-        return (self.bn2(self.conv2(y)) + self.downsample(x)).relu_()
+        z: Tensor = self.bn2(self.conv2(y)) + self.downsample(x)
+        return z.relu_()
 
 
 class Groups(nn.GroupNorm):
@@ -119,7 +120,7 @@ class ResNet(Sighted):
 def spatial_softmax(maps: Tensor) -> Tensor:
     """(B, K, H, W) -> (B, K, 2): where each map is brightest on average, x and y in -1..1."""
     height, width = maps.shape[2:]
-    share = maps.flatten(2).softmax(2).unflatten(2, (height, width))
+    share = maps.flatten(2).softmax(2).reshape(maps.shape)
     x = (share.sum(2) * torch.linspace(-1, 1, width, device=maps.device)).sum(2)
     y = (share.sum(3) * torch.linspace(-1, 1, height, device=maps.device)).sum(2)
     return torch.stack([x, y], 2)

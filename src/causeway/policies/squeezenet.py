@@ -93,11 +93,15 @@ class SqueezeNet(Sighted):
         with np.load(path) as arrays, torch.no_grad():
             layers = {"conv1": self.first}
             for number, fire in self.fires.items():
+                assert isinstance(fire, Fire)
                 layers[f"fire{number}__conv1x1_1"] = fire.squeeze
                 layers[f"fire{number}__conv1x1_2"] = fire.small
                 layers[f"fire{number}__conv3x3_2"] = fire.large
             for name, layer in layers.items():
                 if f"{name}.w" not in arrays or arrays[f"{name}.w"].shape != tuple(layer.weight.shape):
-                    raise ConfigError(f"{path} does not hold SqueezeNet 1.0: '{name}.w' is missing or of another shape.")
+                    raise ConfigError(
+                        f"{path} does not hold SqueezeNet 1.0: '{name}.w' is missing or of another shape."
+                    )
                 layer.weight.copy_(torch.from_numpy(arrays[f"{name}.w"]))
+                assert layer.bias is not None
                 layer.bias.copy_(torch.from_numpy(arrays[f"{name}.b"]))

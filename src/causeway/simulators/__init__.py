@@ -12,7 +12,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 
-class Simulator(VectorEnv):  # type: ignore[misc, type-arg]
+class Simulator(VectorEnv):
     """``num_envs`` worlds. Observations are ``{"images": (n, V, 3, H, W) uint8, "state": (n, S) float32}``.
 
     ``reset(seed=[...])`` gives world i the episode of seed i, the same whoever drives it. Autoreset is disabled: a

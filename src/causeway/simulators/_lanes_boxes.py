@@ -51,7 +51,7 @@ def assemble(ego: Tensor, cars: Tensor, paint: Tensor, cones: Tensor, camera: Te
         [(*CAR_HALF, 0.33), (1.15, 0.78, 0.30), (CONE_RADIUS_M, CONE_RADIUS_M, CONE_HEIGHT_M / 2)], device=device
     )
     rise = torch.tensor([0.55, 1.16, CONE_HEIGHT_M / 2], device=device)  # of the middles; bodies clear the ground
-    kind = torch.tensor([BODY] * many + [CABIN] * many + [CONE] * few, device=device)
+    kind = torch.tensor([BODY] * many + [CABIN] * many + [CONE] * few, dtype=torch.long, device=device)
     flat = torch.cat([place, place + back, spot], dim=1)
     middle = torch.cat([flat, rise[kind].expand(count, -1)[..., None]], dim=2) - camera[:, None]
     yaws = torch.cat([yaw, yaw, torch.zeros_like(spot[..., 0])], dim=1)

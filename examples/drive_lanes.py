@@ -1,0 +1,32 @@
+"""Let the expert drive four worlds of the simulator `lanes`, and look at what it saw."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from causeway.simulators.lanes import CLASSES, PRESETS, Config
+
+
+def main(folder: Path = Path(".")) -> None:
+    rainy = replace(PRESETS["target"].look, exposure=0.7, haze=0.03)
+    worlds = Config(preset="target", look=rainy, cars=2).build(count=4, seed=0)
+    observation, infos = worlds.reset(seed=[1, 2, 3, 4])  # the same four episodes whoever drives
+    pictures, ended = [], np.zeros(4, bool)
+    while not ended.all():
+        observation, _, terminated, truncated, infos = worlds.step(worlds.expert())
+        ended = terminated | truncated
+        pictures.append(worlds.render()[0])
+    Image.fromarray(pictures[len(pictures) // 2]).save(folder / "lanes.png")
+    segmentation = worlds.truth().segmentation
+    for world in range(4):
+        seen = [CLASSES[kind] for kind in np.unique(segmentation[world])]
+        offset = infos["signal_lane_offset_m"][world]
+        print(
+            f"world {world}: {infos['end'][world]}, {offset:+.2f} m left of the lane's middle, sees {', '.join(seen)}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What the page shows of the data and the trained parts: those of the baseline and of the best arm alone."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+
+from . import clouds, film, plots, run
+from .agent import Agent
+from .bridges import identity
+from .clouds import Clouds
+from .data import Domain
+from .film import Clip, Still
+from .findings import Finding, Tested, runs_of
+from .pictures import SMALL, enlarged, picture, uri
+from .study import Study
+
+SAMPLES = 8  # pictures of each domain
+FAILED = 6  # failures that are shown
+LONGEST_S = 60.0  # of a recording whose steering is drawn
+
+
+class Shown(NamedTuple):
+    """An arm whose run is opened for pictures."""
+
+    arm: str
+    number: int  # its place among the arms
+    tested: Tested
+    agent: Agent
+    source: Domain
+    target: Domain
+
+
+class Steering(NamedTuple):
+    """Predicted and recorded action along a recording, drawn for two widths."""
+
+    wide: Markup
+    narrow: Markup
+    recording: str
+    action: str
+    most_s: float
+
+
+class Gallery(NamedTuple):
+    """Pictures of a study."""
+
+    best: Shown
+    base: Shown | None
+    clips: dict[str, Clip]  # by domain
+    samples: dict[str, list[str]]  # by domain
+    clouds: dict[str, Clouds]  # by arm
+    scatters: dict[str, Markup]  # by arm
+    failures: list[Still]
+    steering: Steering | None
+
+
+def hang(study: Study, tested: Sequence[Tested], found: Finding, order: list[str]) -> Gallery:
+    """Open the best arm and the baseline, and draw what there is to see of them."""
+    best = _open(tested, found.best.arm, found.point, order, None)
+    base = None
+    if found.best.arm != study.baseline and runs_of(tested, study.baseline, found.point):
+        base = _open(tested, study.baseline, found.point, order, best)
+    both = [each for each in (base, best) if each]
+    seen = {each.arm: clouds.clouds(each.agent, each.source, each.target) for each in both}
+    scatters = {arm: plots.scatter(cloud.source, cloud.target, arm) for arm, cloud in seen.items()}
+    shown = _clips(best), _samples(best), seen, scatters, _failures(best), _steering(both, order)
+    return Gallery(best, base, *shown)
+
+
+def _open(tested: Sequence[Tested], arm: str, point: str, order: list[str], other: Shown | None) -> Shown:
+    """The first run of an arm; it shares the domains of ``other`` where the settings are the same."""
+    first = runs_of(tested, arm, point)[0]
+    one = first.planned.run
+    if other is not None and _sides(one) == _sides(other.tested.planned.run):
+        domains = other.source, other.target
+    else:
+        domains = run.domains(one)
+    return Shown(arm, order.index(arm), first, run.deploy(one), *domains)
+
+
+def _sides(one: run.Run) -> tuple[Any, ...]:
+    """What the pictures of a run's domains depend on."""
+    e = one.experiment
+    return replace(e.source, limit="all"), replace(e.target, limit="all"), e.picture, e.horizon
+
+
+def _clips(best: Shown) -> dict[str, Clip]:
+    """The best arm in either domain: driving where there is a simulator, else along a recording."""
+    e = best.tested.planned.run.experiment
+    size = (e.picture.height, e.picture.width)
+    unbridged = replace(best.agent, bridge=identity.Config().build())  # the source's pictures need no bridge
+    found = {}
+    for domain, agent in ((best.source, unbridged), (best.target, best.agent)):
+        if domain.simulator is not None:
+            found[domain.name] = film.driven(agent, domain.simulator, e.evaluate.first_seed, size, domain.crop)
+        elif domain.test.actions is not None and len(domain.test):
+            found[domain.name] = film.along(agent, domain.test, _typical(best, domain))
+    return found
+
+
+def _typical(best: Shown, domain: Domain) -> int:
+    """Where a clip of a recording begins: in the target at the stretch of middling error, in the source midway."""
+    index = film.steering(domain.test.action_names)
+    traces = film.stretches(best.tested.traces)
+    if domain.name != "target" or not traces:
+        return len(domain.test) // 2
+    middling = sorted(traces, key=lambda trace: film.error(trace, index))[len(traces) // 2]
+    return film.place(domain.test, middling, 0)
+
+
+def _samples(best: Shown) -> dict[str, list[str]]:
+    """A few pictures of each domain as the policy sees them, and of the target through its bridge if there is one."""
+    found = {}
+    for domain in (best.source, best.target):
+        moments = clouds.shown(domain)
+        images = moments.take(clouds.spread(len(moments), SAMPLES)).images
+        found[domain.name] = [uri(enlarged(picture(image), SMALL)) for image in images.numpy()]
+    if not isinstance(best.agent.bridge, identity.Identity):
+        crossed = best.agent.bridge(images).numpy()
+        found["target, through the bridge"] = [uri(enlarged(picture(image), SMALL)) for image in crossed]
+    return found
+
+
+def _failures(best: Shown) -> list[Still]:
+    """Failed episodes of the best arm at their end, every kind of end first; or the worst stretches of a recording."""
+    failed = [trace for trace in best.tested.traces if not trace.error and trace.end not in ("", "completed")]
+    if not failed or best.target.simulator is None:
+        return film.worst(film.stretches(best.tested.traces), best.target.test, FAILED)
+    before = [sum(other.end == trace.end for other in failed[:place]) for place, trace in enumerate(failed)]
+    turns = sorted(range(len(failed)), key=lambda place: before[place])
+    return film.endings([failed[place] for place in turns[:FAILED]], best.target.simulator)
+
+
+def _steering(both: Sequence[Shown], order: list[str]) -> Steering | None:
+    """Predicted and recorded action along the longest recording of the test, as much of it as fits the page."""
+    names = both[-1].target.test.action_names
+    index = film.steering(names)
+    recordings = [trace.name.partition("@")[0] for trace in both[-1].tested.traces if trace.reference is not None]
+    if not recordings:
+        return None
+    longest = max(dict.fromkeys(recordings), key=recordings.count)
+    guesses = {}
+    for each in both:
+        own = [trace for trace in each.tested.traces if trace.name.partition("@")[0] == longest]
+        time_s = np.concatenate([trace.time_s for trace in own if trace.time_s is not None])
+        truth = np.concatenate([trace.reference[:, index] for trace in own if trace.reference is not None])
+        near = time_s < time_s[0] + LONGEST_S
+        guesses[each.number] = np.concatenate([trace.actions[:, index] for trace in own])[near]
+    wide, narrow = (plots.steering(time_s[near], truth[near], guesses, order, w) for w in (plots.WIDE, plots.NARROW))
+    return Steering(wide, narrow, longest, names[index], LONGEST_S)
