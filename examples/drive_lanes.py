@@ -12,10 +12,10 @@ from causeway.simulators.lanes import CLASSES, PRESETS, Config
 def main(folder: Path = Path(".")) -> None:
     rainy = replace(PRESETS["target"].look, exposure=0.7, haze=0.03)
     worlds = Config(preset="target", look=rainy, cars=2).build(count=4, seed=0)
-    observation, infos = worlds.reset(seed=[1, 2, 3, 4])  # the same four episodes whoever drives
+    worlds.reset(seed=[1, 2, 3, 4])  # the same four episodes whoever drives
     pictures, ended = [], np.zeros(4, bool)
     while not ended.all():
-        observation, _, terminated, truncated, infos = worlds.step(worlds.expert())
+        _, _, terminated, truncated, infos = worlds.step(worlds.expert())
         ended = terminated | truncated
         pictures.append(worlds.render()[0])
     Image.fromarray(pictures[len(pictures) // 2]).save(folder / "lanes.png")

@@ -35,7 +35,7 @@ def test_dump_and_structure_are_inverse() -> None:
         ("target.limit=some", r"\[target.limit\] must be"),
         ("trian.steps=5", r"The experiment has no setting 'trian'. Did you mean 'train'\?"),
         ("source.crop.top=1.5", r"crop: top and bottom are shares"),
-        ("method.target_weight=2.0", r"\[method\] target_weight and guess_weight are shares"),
+        ("method.target_weight=2.0", r"\[method\] target_weight and guess_share are shares"),
         ("steps", "'steps' is not an override"),
     ],
 )

@@ -21,7 +21,7 @@ LAYERS = [  # a module may import from its own layer and those above it in this 
     {"catalog", "config"},
     {"run"},
     {"study"},
-    {"findings", "pictures", "plots", "clouds", "film", "report"},
+    {"findings", "pictures", "plots", "clouds", "film", "gallery", "report"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,8 +1,7 @@
 """Frozen features, computed once and kept on disk: what never changes is not computed twice."""
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +79,10 @@ def _key(policy: Policy, moments: Moments, augmentation: Augmentation, bridge: B
     digest = hashlib.sha256()
     frames = moments.frames
     name = Path(frames.filename).name if isinstance(frames, np.memmap) and frames.filename else frames.tobytes().hex()
-    digest.update(f"{name} {frames.shape} {copies}".encode())
-    digest.update(json.dumps([asdict(augmentation.config), type(bridge).__name__, vars(bridge).get("level")]).encode())
-    digest.update(repr(getattr(policy, "config", "")).replace(repr(policy.width), "").encode())
+    mirror = augmentation.config.mirror
+    changed = copies > 1 + bool(mirror)  # else every copy is a picture as it is, or its mirror image
+    changes = f"{augmentation.config} {type(bridge).__name__} {bridge.config}" if changed else f"{bool(mirror)}"
+    digest.update(f"{name} {frames.shape} {copies} {policy.sight} {changes}".encode())
     for weight in policy.parameters():
         if not weight.requires_grad:
             digest.update(weight.detach().cpu().numpy().tobytes())

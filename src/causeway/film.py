@@ -1,12 +1,14 @@
 """Clips: an agent driving in a simulator, or along a recording, with its steering drawn in."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import av
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -47,6 +49,18 @@ def steering(names: Sequence[str]) -> int:
 # --- in a simulator ------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """One thread: the pictures of a world or two are too little work to share out, and sharing costs more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@alone()
 def driven(agent: Agent, simulator: Any, seed: int, size: tuple[int, int], crop: Crop | None) -> Clip:
     """The first seconds of the episode ``seed`` in a simulator (its Config), driven by ``agent``."""
     worlds = simulator.build(count=1, seed=0)
@@ -62,12 +76,12 @@ def driven(agent: Agent, simulator: Any, seed: int, size: tuple[int, int], crop:
         seen, _, _, _, info = worlds.step(command)
         end = str(info["end"][0])
         if end:
-            text = f"{end.replace('_', ' ')} after {step / worlds.rate_hz:.1f} s"
+            text = f"{end.replace('_', ' ')} after {(step + 1) / worlds.rate_hz:.1f} s"
             frames += [_scene(worlds.render()[0], name, command[0, index], text)] * int(RATE_HZ)
             break
     hz = worlds.rate_hz / every
     worlds.close()
-    return _clip(frames, hz, f"episode {seed}, " + (f"ended {end.replace('_', ' ')}" if end else "still driving"))
+    return _clip(frames, hz, f"episode {seed}, " + (f"ended: {end.replace('_', ' ')}" if end else "still driving"))
 
 
 def _scene(render: NDArray[np.uint8], name: str, command: float, text: str) -> Image.Image:
@@ -79,10 +93,11 @@ def _speech(time_s: float, info: dict[str, Any]) -> str:
     if "signal_speed_mps" in info:
         words.append(f"{float(info['signal_speed_mps'][0]):.1f} m/s")
     if "signal_lane_offset_m" in info:
-        words.append(f"offset {float(info['signal_lane_offset_m'][0]):+.2f} m".replace("-", "−"))
+        words.append(f"offset {float(info['signal_lane_offset_m'][0]):+.2f} m")
     return "   ".join([*words, f"{time_s:.1f} s"])
 
 
+@alone()
 def endings(traces: Sequence[Trace], simulator: Any) -> list[Still]:
     """The last picture of driven episodes, which ``simulator`` (its Config) is taken through once more."""
     worlds = simulator.build(count=len(traces), seed=0)
@@ -148,7 +163,9 @@ def worst(traces: Sequence[Trace], moments: Moments, count: int) -> list[Still]:
             f"recording {trace.name.partition('@')[0]} at {trace.time_s[at]:.1f} s: predicted {guess:+.2f}, recorded "
         )
         words += f"{truth:+.2f}; mean error over {trace.time_s[-1] - trace.time_s[0]:.0f} s {error(trace, index):.3f}"
-        found.append(Still(uri(gauged(image, name, guess, truth, f"{trace.time_s[at]:.1f} s")), words))
+        found.append(
+            Still(uri(gauged(image, name, guess, truth, f"{trace.time_s[at]:.1f} s")), words.replace("-", "−"))
+        )
     return found
 
 

@@ -145,7 +145,8 @@ def context(study: Study, rows: Sequence[Row], found: Finding) -> list[str]:
         counts = Counter(row.verdict for row in compared)
         parts = [f"{counts[word]} {word}" for word in ("better", "worse", "no difference shown") if counts[word]]
         noun = "arm" if len(compared) == 1 else "arms"
-        said.append(f"Of {len(compared)} {noun} compared with {study.baseline} there: {', '.join(parts)}.")
+        where = f" at {found.point}" if found.point else ""
+        said.append(f"Of {len(compared)} {noun} compared with {study.baseline}{where}: {', '.join(parts)}.")
     others = [row for row in there if row.arm not in (found.best.arm, study.baseline)]
     if others and overlap(found.best, others[0]):
         pair = f"{found.best.arm} and {others[0].arm}"

@@ -94,20 +94,23 @@ def _clips(best: Shown) -> dict[str, Clip]:
     found = {}
     for domain, agent in ((best.source, unbridged), (best.target, best.agent)):
         if domain.simulator is not None:
-            found[domain.name] = film.driven(agent, domain.simulator, e.evaluate.first_seed, size, domain.crop)
+            try:
+                found[domain.name] = film.driven(agent, domain.simulator, e.evaluate.first_seed, size, domain.crop)
+            except Exception as error:  # a crash is a fact, and shown, as it is in the evaluation
+                found[domain.name] = Clip("", "", f"crashed: {type(error).__name__}: {error}")
         elif domain.test.actions is not None and len(domain.test):
             found[domain.name] = film.along(agent, domain.test, _typical(best, domain))
     return found
 
 
 def _typical(best: Shown, domain: Domain) -> int:
-    """Where a clip of a recording begins: in the target at the stretch of middling error, in the source midway."""
+    """Where a clip of a recording begins: in the target at the stretch of median error, in the source midway."""
     index = film.steering(domain.test.action_names)
     traces = film.stretches(best.tested.traces)
     if domain.name != "target" or not traces:
         return len(domain.test) // 2
-    middling = sorted(traces, key=lambda trace: film.error(trace, index))[len(traces) // 2]
-    return film.place(domain.test, middling, 0)
+    median = sorted(traces, key=lambda trace: film.error(trace, index))[len(traces) // 2]
+    return film.place(domain.test, median, 0)
 
 
 def _samples(best: Shown) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-STRIP = 64  # pixels over a picture for the action and a line of text
+STRIP = 64  # pixels over an enlarged picture, for the action and a line of text
 PAPER, TRACK, MUTED = (22, 24, 29), (58, 62, 71), (155, 160, 170)
 GUESS, TRUTH = (255, 159, 28), (240, 240, 240)
 LARGE = 480  # pixels, width of an enlarged picture
@@ -29,23 +29,24 @@ def enlarged(image: Image.Image, width: int) -> Image.Image:
 def gauged(image: Image.Image, name: str, guess: float, truth: float | None, text: str) -> Image.Image:
     """``image`` under a strip that shows an action in -1..1: a bar from the middle, and a mark where the person was."""
     width, height = image.size
-    canvas = Image.new("RGB", (width, height + STRIP), PAPER)
-    canvas.paste(image, (0, STRIP))
+    unit, strip = width / LARGE, round(STRIP * width / LARGE / 2) * 2
+    canvas = Image.new("RGB", (width, height + strip), PAPER)
+    canvas.paste(image, (0, strip))
     draw = ImageDraw.Draw(canvas)
-    small = ImageFont.load_default(size=17)
-    draw.text((16, 7), f"{name} {guess:+.2f}", fill=GUESS, font=small)
-    draw.text((width - 16, 7), text, fill=MUTED, font=small, anchor="ra")
+    font, edge, line = ImageFont.load_default(size=17 * unit), 16 * unit, 7 * unit
+    draw.text((edge, line), f"{name} {guess:+.2f}", fill=GUESS, font=font)
+    draw.text((width - edge, line), text, fill=MUTED, font=font, anchor="ra")
     if truth is not None:
-        draw.text((width / 2, 7), f"recorded {truth:+.2f}", fill=TRUTH, font=small, anchor="ma")
-    middle, half, level = width / 2, width / 2 - 16, STRIP - 17
-    draw.rounded_rectangle((16, level - 3, width - 16, level + 3), 3, fill=TRACK)
+        draw.text((width / 2, line), f"recorded {truth:+.2f}", fill=TRUTH, font=font, anchor="ma")
+    middle, half, level = width / 2, width / 2 - edge, strip - 17 * unit
+    draw.rounded_rectangle((edge, level - 3 * unit, width - edge, level + 3 * unit), 3 * unit, fill=TRACK)
     end = middle + half * float(np.clip(guess, -1, 1))
-    draw.rectangle((min(middle, end), level - 7, max(middle, end), level + 7), fill=GUESS)
-    draw.line((middle, level - 10, middle, level + 10), fill=MUTED, width=2)
+    draw.rectangle((min(middle, end), level - 7 * unit, max(middle, end), level + 7 * unit), fill=GUESS)
+    draw.line((middle, level - 10 * unit, middle, level + 10 * unit), fill=MUTED, width=2)
     if truth is not None:
         at = middle + half * float(np.clip(truth, -1, 1))
-        for away in (-12, 12):
-            draw.polygon([(at - 6, level + away), (at + 6, level + away), (at, level + away / 12)], fill=TRUTH)
+        for away in (-12 * unit, 12 * unit):
+            draw.polygon([(at - 6 * unit, level + away), (at + 6 * unit, level + away), (at, level)], fill=TRUTH)
     return canvas
 
 

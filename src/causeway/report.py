@@ -34,7 +34,7 @@ class Errors(NamedTuple):
     """How far an arm is off along the stretches of a recording."""
 
     arm: str
-    middling: float
+    median: float
     worst: float
     where: str
 
@@ -68,7 +68,8 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "missing": [p.run.folder.name for p in study.runs if not p.run.tested],
         "crashed": [(one.planned, trace) for one in tested for trace in one.traces if trace.error],
         "silent": _silent(study, tested, rows),
-        "ends": _ends(tested),
+        "ends": (ended := _ends(tested)),
+        "ways": list(dict.fromkeys(way for each in ended for way in each.counts)),
         "errors": _errors(tested, point, order),
         "curves": _curves(tested, point, order),
         "settings": _settings(study, tested, point),
@@ -109,7 +110,7 @@ def _ends(tested: Sequence[Tested]) -> list[Ends]:
 
 
 def _errors(tested: Sequence[Tested], point: str, order: list[str]) -> list[Errors]:
-    """The error along recordings, first seed of every arm: of the middling stretch, and of the worst."""
+    """The error along recordings, first seed of every arm: of the median stretch, and of the worst."""
     listed = []
     for arm in order:
         for one in runs_of(tested, arm, point)[:1]:

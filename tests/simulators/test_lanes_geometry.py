@@ -197,7 +197,7 @@ def test_rectangles_touch_when_they_overlap_and_not_when_only_their_circles_do()
 
     assert touches(5.5, 0.0, 0.0) and not touches(5.7, 0.0, 0.0)  # 3.5 m to our bow and 2.1 m to its tail
     assert touches(1.35, 1.75, 0.0) and not touches(1.35, 1.85, 0.0)
-    assert not touches(4.9, 2.2, np.pi / 4) and touches(4.3, 1.6, np.pi / 4)
+    assert not touches(4.9, 2.2, -np.pi / 4) and touches(4.1, 1.5, -np.pi / 4)
     cone = torch.tensor([[[3.7, 0.0]]])
     assert collides(ego, NONE, cone).item() and not collides(ego, NONE, cone + 0.2).item()
 

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 class Bridge(nn.Module, ABC):
     """A change of appearance. Its Config has ``build() -> Bridge``."""
 
+    config: object = None  # the settings it was built from, where it has any
+
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """(B, V, 3, H, W) uint8 -> (B, V, 3, H, W) uint8."""

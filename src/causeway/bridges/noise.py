@@ -27,7 +27,7 @@ class Noise(Bridge):
 
     def __init__(self, config: Config):
         super().__init__()
-        self.level = config.level
+        self.config, self.level = config, config.level
 
     def forward(self, images: Tensor) -> Tensor:
         if not self.training or self.level == 0:

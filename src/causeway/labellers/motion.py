@@ -32,7 +32,7 @@ class Config:
 
     turned_by: str = "steering"  # which action turns the vehicle; guesses of the others are their mean over the source
     sign: float = -1.0  # of the action for a picture that slides to the right: -1 when positive actions turn right
-    delay_s: float = 0.25  # from the command to the turning; raising it suits slow steering and slow people
+    delay_s: float = 0.2  # from the command to the turning; raising it suits slow steering and slow people
     smooth_s: float = 0.15  # standard deviation of the smoothing over time; raising it loses quick corrections
     strip: float = 0.33  # share of the picture's height, from the top, that lies far away
     reach: float = 0.2  # largest shift between two frames, as a share of the picture's width

@@ -4,8 +4,8 @@ With L the likelihood loss of the policy, the cost of a batch is
 
     w_s L(source) + w_t L(target) + w_g L(guessed) + alignment_weight * alignment(source, target)
 
-where w_t is ``target_weight``, w_g ``guess_weight``, w_s what is left of 1, and "guessed" are target moments that a
-labeller gave actions to. The weights are at once the shares of the batch, with at least one moment of each kind that
+where w_t + w_g = ``target_weight``, w_g is ``guess_share`` of it, w_s the rest of 1, and "guessed" are target moments that
+a labeller gave actions to. The weights are at once the shares of the batch, with at least one moment of each kind that
 there is. Maddukuri et al. 2025 and Wei et al. 2025 call w_t (or 1 - w_t) alpha.
 """
 
@@ -36,16 +36,16 @@ class Config:
     alignment: Any = field(default_factory=none.Config)  # what pulls the two domains' features together
     bridge: Any = field(default_factory=identity.Config)  # changes the training pictures of both domains
     augment: Augment = field(default_factory=Augment)  # further changes of the training pictures
-    target_weight: float = 0.5  # w_t (alpha), share of demonstrated target moments; 0 leaves them out, 1 the source
-    guess_weight: float = 0.0  # w_g, share of target moments with guessed actions; needs target.labeller
+    target_weight: float = 0.5  # w_t + w_g (alpha), share of target moments; 0 leaves them out, 1 the source
+    guess_share: float = 0.0  # share of these whose actions are a labeller's guesses; all, where nobody demonstrated
     alignment_weight: float = 0.1  # lambda; raising it mixes the domains more, and in the end forgets the task
     domain_label: bool = False  # whether the policy is told the domain, as one more number of its state
     batch: int = 128  # moments a step
     copies: int = 4  # augmented copies of each picture that frozen eyes look at; more is more diverse and more disk
 
     def __post_init__(self) -> None:
-        if min(self.target_weight, self.guess_weight) < 0 or self.target_weight + self.guess_weight > 1:
-            raise ConfigError("target_weight and guess_weight are shares: 0 or more, and at most 1 together.")
+        if not (0 <= self.target_weight <= 1 and 0 <= self.guess_share <= 1):
+            raise ConfigError("target_weight and guess_share are shares, from 0 to 1.")
         if self.batch < 2 or self.copies < 1:
             raise ConfigError("needs batch of 2 or more and copies of 1 or more.")
 
@@ -80,6 +80,10 @@ class Labelled(Policy):
         for name in ("action_mean", "action_scale", "state_mean", "state_scale"):
             getattr(self.inner, name)[: len(getattr(self, name))].copy_(getattr(self, name))
 
+    @property
+    def sight(self) -> str:
+        return self.inner.sight
+
     def embed(self, images: Tensor) -> Tensor:
         return self.inner.embed(images)
 
@@ -113,7 +117,7 @@ class Imitation(Method):
         self.bridge = config.bridge.build()
         names = source.unlabelled.state_names, source.unlabelled.action_names
         self.augmentation = Augmentation(config.augment, *names)
-        self.shares = shares(config, len(target.labelled), len(target.guessed))
+        self.shares = shares(config.target_weight, config.guess_share, len(target.labelled), len(target.guessed))
         if start is not None:
             self.policy.load_state_dict(start.state_dict())
         else:
@@ -229,14 +233,15 @@ def floor(scale: Tensor) -> Tensor:
     return (2 * scale).log().mean()
 
 
-def shares(config: Config, labelled: int, guessed: int) -> dict[str, float]:
-    """The weights w_s, w_t and w_g after leaving out what the target does not have."""
-    target = config.target_weight if labelled else 0.0
-    if config.target_weight == 1 and not labelled:
+def shares(target_weight: float, guess_share: float, labelled: int, guessed: int) -> dict[str, float]:
+    """The weights w_s, w_t and w_g, after leaving out what the target does not have."""
+    if guess_share and not guessed:
+        raise ConfigError("guess_share needs somebody to guess: set target.labeller.")
+    guess = target_weight * (guess_share if labelled else float(guess_share > 0))
+    target = target_weight - guess if labelled else 0.0
+    if target_weight == 1 and not labelled and not guess:
         raise ConfigError("target_weight = 1 imitates the target alone, but target.limit leaves no labelled moment.")
-    if config.guess_weight and not guessed:
-        raise ConfigError("guess_weight needs somebody to guess: set target.labeller.")
-    return {"source": 1 - target - config.guess_weight, "target": target, "guessed": config.guess_weight}
+    return {"source": 1 - target - guess, "target": target, "guessed": guess}
 
 
 def suggested_weight(labelled: int, source: int) -> tuple[float, float]:

@@ -25,7 +25,6 @@ from ..errors import ConfigError
 from ..features import embedded
 from ..policies import Policy, squeezenet
 from . import Cost, Method
-from .imitation import Config as Imitation
 from .imitation import shares
 
 MOST = 6000  # demonstrations of one domain; more are thinned evenly, neighbours being nearly identical
@@ -36,8 +35,8 @@ class Config:
     """What is fitted to whom."""
 
     policy: Any = field(default_factory=squeezenet.Config)  # its frozen eyes are used, its head is not
-    target_weight: float = 0.5  # share of the target's demonstrations in the fit; 0 leaves them out, 1 the source
-    guess_weight: float = 0.0  # share of target moments with guessed actions; needs target.labeller
+    target_weight: float = 0.5  # share of the target's moments in the fit; 0 leaves them out, 1 the source
+    guess_share: float = 0.0  # share of these whose actions are a labeller's guesses; all, where nobody demonstrated
     penalty: float = 1e-3  # raising it trusts the features less
     mirror: tuple[str, ...] = ()  # state and actions that change sign in a mirror; each moment is then seen both ways
 
@@ -73,6 +72,10 @@ class Readout(Policy):
     def frozen(self) -> bool:
         return True
 
+    @property
+    def sight(self) -> str:
+        return self.inner.sight
+
     def embed(self, images: Tensor) -> Tensor:
         return self.inner.embed(images)
 
@@ -91,8 +94,7 @@ class Ridge(Method):
     def __init__(self, config: Config, source: Domain, target: Domain):
         super().__init__()
         self.config, self.source, self.target = config, source, target
-        mixing = Imitation(target_weight=config.target_weight, guess_weight=config.guess_weight)
-        self.shares = shares(mixing, len(target.labelled), len(target.guessed))
+        self.shares = shares(config.target_weight, config.guess_share, len(target.labelled), len(target.guessed))
         self.policy = config.part_for(target.spec)
         self.policy.inner.begin()
         self.augmentation = Augmentation(Augment(mirror=config.mirror), *_names(target))

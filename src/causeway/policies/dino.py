@@ -45,6 +45,10 @@ class Dino(Sighted):
     def frozen(self) -> bool:
         return True
 
+    @property
+    def sight(self) -> str:
+        return f"dino {self.config.weights} {self.config.patches} {self.config.grid}"
+
     def begin(self) -> None:
         if self.config.weights != "random":
             self.eyes.load_state_dict(pretrained("Dinov2Model", self.config.weights).state_dict())

@@ -74,6 +74,10 @@ class SqueezeNet(Sighted):
     def frozen(self) -> bool:
         return not self.config.tuned
 
+    @property
+    def sight(self) -> str:
+        return f"squeezenet {self.config.layer} {self.config.rows}x{self.config.columns}"
+
     def embed(self, images: Tensor) -> Tensor:
         with torch.set_grad_enabled(self.config.tuned and torch.is_grad_enabled()):
             x = self.first(floats(images).flip(1).sub_(self.mean).mul_(255)).relu_()

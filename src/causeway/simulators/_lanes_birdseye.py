@@ -1,6 +1,10 @@
-"""The world from above, in the car's frame."""
+"""What only a simulator can know of a frame, the world from above among it."""
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
@@ -8,6 +12,14 @@ from ._lanes_render import INSET_M, LINE_M, Scene
 from ._lanes_traffic import CAR_HALF, CONE_RADIUS_M, _turned
 
 SIZE, PIXEL_M, BEHIND_M = 64, 0.5, 4.0
+
+
+class Truth(NamedTuple):
+    """What only a simulator can know of a frame."""
+
+    segmentation: NDArray[np.uint8]  # (n, H, W), ids into CLASSES
+    depth: NDArray[np.float32]  # (n, H, W) m along the optical axis, infinite in the sky
+    birds_eye: NDArray[np.uint8]  # (n, 3, 64, 64), 0 or 255: road; markings; cars and cones
 
 
 def birds_eye(scene: Scene) -> Tensor:

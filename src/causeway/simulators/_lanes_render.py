@@ -206,6 +206,7 @@ class Eye:
         crest = 0.5 + 0.25 * torch.sin(3 * bearing) + 0.15 * torch.sin(7 * bearing + 1) + 0.1 * torch.sin(17 * bearing)
         rise = crest * scene.look.hills[:, None, None] - self.elevation
         cover = (rise * self.focal[:, None, None] + 0.5).clamp_(0, 1)
+        cover *= (scene.look.hills > 0)[:, None, None]  # else a world's company would decide about its horizon
         return torch.lerp(self.sky, self.hill, cover[:, None])
 
     def _objects(self, scene: Scene, picture: Tensor) -> None:

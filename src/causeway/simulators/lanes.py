@@ -20,7 +20,7 @@ instead of flickering.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from . import Simulator
-from ._lanes_birdseye import birds_eye, upscaled
+from ._lanes_birdseye import Truth, birds_eye, upscaled
 from ._lanes_expert import drive
 from ._lanes_presets import PRESETS, Camera, Dynamics, Look, Name, Preset, stack, wander
 from ._lanes_render import BANK, CLASSES, Eye, Scene
@@ -54,6 +54,7 @@ __all__ = [
     "Preset",
     "Randomized",
     "Single",
+    "Truth",
 ]
 
 ENDS = ("", "completed", "off_road", "collision", "stuck", "timeout")
@@ -109,14 +110,6 @@ class Config:
         )
 
 
-class Truth(NamedTuple):
-    """What only a simulator can know of a frame."""
-
-    segmentation: NDArray[np.uint8]  # (n, H, W), ids into CLASSES
-    depth: NDArray[np.float32]  # (n, H, W) m along the optical axis, infinite in the sky
-    birds_eye: NDArray[np.uint8]  # (n, 3, 64, 64), 0 or 255: road; markings; cars and cones. We look up from below
-
-
 class Lanes(Simulator):
     """n worlds. Reset them before anything else."""
 
@@ -129,7 +122,7 @@ class Lanes(Simulator):
     def __init__(self, config: Config, count: int, seed: int = 0):
         self.config, self.num_envs, self.seed, self.rate_hz = config, count, seed, config.rate_hz
         shape = (1, 3, config.height, config.width)
-        state = spaces.Box(0, np.inf, (1,), np.float32)
+        state = spaces.Box(0, 200, (1,), np.float32)
         self.single_observation_space = spaces.Dict({"images": spaces.Box(0, 255, shape, np.uint8), "state": state})
         self.single_action_space = spaces.Box(-1, 1, (2,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, count)
@@ -245,16 +238,16 @@ class Lanes(Simulator):
 
     def _observation(self) -> dict[str, Any]:
         images = self.eye.see(self._scene())[:, None].cpu().numpy()
-        return {"images": images, "state": self.vehicles.speed[:, None].cpu().numpy()}
+        return {"images": images, "state": self.vehicles.speed[:, None].clone().cpu().numpy()}
 
     def _infos(self) -> dict[str, Any]:
         ahead = torch.arange(0.5, SIGHT_M, 1.0, device=self.device)
+        turned = self.vehicles.heading - self.spot.heading
         signals = {
             "completion": (self.progress / self._route()).clamp(0, 1),
             "signal_lane_offset_m": self._lane_offset(),
-            "signal_heading_error_rad": torch.remainder(self.vehicles.heading - self.spot.heading + np.pi, 2 * np.pi)
-            - np.pi,
-            "signal_speed_mps": self.vehicles.speed,
+            "signal_heading_error_rad": torch.atan2(turned.sin(), turned.cos()),
+            "signal_speed_mps": self.vehicles.speed.clone(),  # a copy: reset writes into the original
             "signal_curvature_ahead_per_m": self.roads.bend(self.spot.along[:, None] + ahead).mean(dim=1),
             "signal_lead_distance_m": self._lead()[0],
         }

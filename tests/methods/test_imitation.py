@@ -1,0 +1,113 @@
+"""What imitation learns from whom, and in which shares."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from causeway import config
+from causeway.data import Domain
+from causeway.errors import ConfigError
+from causeway.methods.imitation import shares, suggested_weight
+
+Make = Callable[..., tuple[Domain, Domain]]
+
+
+def build(source: Domain, target: Domain, **settings: object) -> object:
+    made = config.component("method", {"name": "imitation", "batch": 40, **settings}).build(source, target, seed=0)
+    made.prepare()
+    return made
+
+
+def test_shares_by_hand() -> None:
+    assert shares(0.5, 0.0, labelled=10, guessed=0) == {"source": 0.5, "target": 0.5, "guessed": 0.0}
+    assert shares(0.5, 0.0, labelled=0, guessed=0) == {"source": 1.0, "target": 0.0, "guessed": 0.0}
+    assert shares(0.8, 0.5, labelled=10, guessed=9)["guessed"] == pytest.approx(0.4)
+    assert shares(0.8, 0.5, labelled=0, guessed=9) == pytest.approx({"source": 0.2, "target": 0.0, "guessed": 0.8})
+
+
+def test_what_cannot_be_imitated_is_refused() -> None:
+    with pytest.raises(ConfigError, match="set target.labeller"):
+        shares(0.5, 0.5, labelled=10, guessed=0)
+    with pytest.raises(ConfigError, match=r"target.limit leaves no labelled moment"):
+        shares(1.0, 0.0, labelled=0, guessed=0)
+
+
+def test_the_suggested_weight_is_the_published_interval() -> None:
+    assert suggested_weight(25, 1500) == pytest.approx((0.0164, 0.1291), abs=1e-4)
+
+
+def test_a_batch_holds_at_least_one_target_moment(domains: Make) -> None:
+    method = build(*domains(limit=1), target_weight=0.001)
+    sizes = {stream.name: stream.size for stream in method.streams}  # type: ignore[attr-defined]
+    assert sizes == {"source": 39, "target": 1}
+
+
+@pytest.mark.parametrize("label", [False, True])
+def test_terms_are_weighted_and_sum_to_the_loss(domains: Make, label: bool) -> None:
+    torch.manual_seed(0)
+    method = build(*domains(), target_weight=0.25, domain_label=label, alignment={"name": "coral"})
+    cost = method.cost(next(method.batches(0)), 0.0)  # type: ignore[attr-defined]
+    assert set(cost.terms) == {"imitation/source", "imitation/target", "alignment"}
+    half = build(*domains(), target_weight=0.25, domain_label=label, alignment={"name": "coral"}, alignment_weight=0.05)
+    half.load_state_dict(method.state_dict())  # type: ignore[attr-defined]
+    torch.manual_seed(1)
+    one = method.cost(next(method.batches(0)), 0.0).terms["alignment"]  # type: ignore[attr-defined]
+    torch.manual_seed(1)
+    other = half.cost(next(half.batches(0)), 0.0).terms["alignment"]  # type: ignore[attr-defined]
+    assert one.item() == pytest.approx(2 * other.item(), rel=1e-4)
+
+
+def test_hidden_actions_are_not_used(domains: Make) -> None:
+    """With no target labels, changing the actions behind the curtain changes nothing."""
+    source, target = domains(limit=0)
+
+    def loss(of: Domain) -> float:
+        torch.manual_seed(0)
+        method = build(source, of, alignment={"name": "transport"})
+        return sum(t.item() for t in method.cost(next(method.batches(0)), 0.5).terms.values())  # type: ignore[attr-defined]
+
+    other = replace(target, tune=target.tune.select(np.arange(3)), test=target.test.select(np.arange(0)))
+    assert loss(target) == loss(other)
+    assert target.unlabelled.actions is None
+
+
+def test_a_run_starts_from_anothers_part(domains: Make) -> None:
+    first = build(*domains())
+    second = build_from(first.part, *domains())  # type: ignore[attr-defined]
+    assert all(torch.equal(a, b) for a, b in zip(first.part.state_dict().values(), second.part.state_dict().values()))  # type: ignore[attr-defined]
+
+
+def build_from(part: torch.nn.Module, source: Domain, target: Domain) -> object:
+    return config.component("method", {"name": "imitation"}).build(source, target, seed=1, start=part)
+
+
+def test_the_domain_label_is_the_target_once_deployed(domains: Make) -> None:
+    method = build(*domains(), domain_label=True)
+    policy = method.part.eval()  # type: ignore[attr-defined]
+    batch = domains()[1].test.take(np.arange(4))
+    policy.side = torch.ones(4)
+    told = policy.act(batch.images, batch.state)
+    policy.side = torch.zeros(4)
+    other = policy.act(batch.images, batch.state)
+    policy.side = None
+    assert torch.equal(policy.act(batch.images, batch.state), told) and not torch.equal(told, other)
+
+
+def test_a_mirrored_batch_steers_the_other_way(domains: Make) -> None:
+    source, target = domains()
+    method = build(source, target, augment={"mirror": ["steering"]})
+    batch = source.labelled.take(np.arange(5))
+    turned = method.augmentation.mirror(batch, torch.ones(5, dtype=torch.bool))  # type: ignore[attr-defined]
+    assert torch.equal(turned.images, batch.images.flip(-1))
+    assert torch.equal(turned.actions[..., 0], -batch.actions[..., 0])  # type: ignore[index]
+    assert torch.equal(turned.actions[..., 1], batch.actions[..., 1])  # type: ignore[index]
+    same = method.augmentation.mirror(batch, torch.zeros(5, dtype=torch.bool))  # type: ignore[attr-defined]
+    assert torch.equal(same.images, batch.images) and torch.equal(same.actions, batch.actions)  # type: ignore[arg-type]
+
+
+def test_an_unknown_name_cannot_be_mirrored(domains: Make) -> None:
+    with pytest.raises(ConfigError, match=r"no state or action 'stering'. Did you mean 'steering'\?"):
+        build(*domains(), augment={"mirror": ["stering"]})
