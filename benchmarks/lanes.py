@@ -3,6 +3,7 @@
 OMP_NUM_THREADS=2 python benchmarks/lanes.py
 """
 
+import os
 import time
 
 import gymnasium
@@ -12,7 +13,7 @@ import torch
 from causeway.simulators.lanes import Config
 
 ROUNDS = 5  # the best of so many counts: others may be using the machine
-FRAMES = 1500  # a round, about
+FRAMES = 640  # a round, about
 
 
 def frames_per_second(step, batch):
@@ -60,7 +61,9 @@ def car_racing():
 
 
 def main():
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, best of {ROUNDS} rounds\n")
+    load = os.getloadavg()[0]  # above 0: somebody else is using the machine, and the numbers are too low
+    threads = torch.get_num_threads()
+    print(f"torch {torch.__version__}, {threads} threads, best of {ROUNDS} rounds, load before {load:.1f}\n")
     print("| simulator | picture | batch | frames/s |\n|---|---|---:|---:|")
     for preset in ("source", "target"):
         for batch in (1, 64):

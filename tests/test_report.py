@@ -15,7 +15,7 @@ from causeway import clouds, evaluate, film, findings, report, study
 from causeway.actions import direct
 from causeway.agent import Agent
 from causeway.bridges import identity
-from causeway.data import Spec
+from causeway.data import Moments, Spec
 from causeway.datasets import Episode
 from causeway.evaluate import Measure
 from causeway.metrics import Trace, correlation, mae
@@ -32,7 +32,7 @@ title = "A <small> study"
 seeds = [0, 1]
 baseline = "plain"
 picture = { height = 32, width = 48 }
-method = { name = "imitation", batch = 8, policy = { name = "cnn", channels = [4, 4], bottleneck = 8, hidden = 8 } }
+method = { name = "imitation", batch = 8, policy = { name = "cnn", channels = [8, 8], bottleneck = 8, hidden = 8 } }
 train = { steps = 4, log_every = 1, checks = 2 }
 evaluate = { stretch_s = 2.0 }
 [source]
@@ -49,6 +49,7 @@ sweep = { "target.limit" = [0] }
 [arms.together]
 [arms.coral]
 method.alignment = { name = "coral" }
+sweep = { "target.limit" = [4] }
 """
 
 
@@ -67,7 +68,7 @@ def record(folder: Path, tint: int) -> None:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A study of ten runs, of which one is not done and one holds an episode that crashed."""
+    """A study of eight runs, of which one is not done and one holds an episode that crashed."""
     folder = tmp_path_factory.mktemp("study")
     for name, tint in (("source", 0), ("target", 120)):
         record(folder / "data" / name, tint)
@@ -95,7 +96,7 @@ def test_the_page_names_every_arm_and_what_is_missing(page: Path, done: Study) -
         assert f"</span>{arm}" in text
     lead = re.search(r'<p class="lead"[^>]*>(.*?)</p>', text)
     assert lead and "plain" in lead[1] and re.search("better|worse|No difference shown", lead[1])
-    assert "9 of 10 runs done" in text and "coral-limit=4-s1" in text
+    assert "7 of 8 runs done" in text and "coral-limit=4-s1" in text
     assert "1 episode crashed" in text and "the camera &lt;fell&gt; off" in text
     assert "A &lt;small&gt; study" in text
     for words in ("target.limit", "tune/target", "alignment", "correlation", "told_apart", "linear probe", "[method]"):
@@ -162,6 +163,15 @@ def test_lower_is_better_where_the_metric_says_so() -> None:
     assert "a is better than plain" in found and "difference of −0.100" in found
 
 
+def test_the_context_says_when_another_metric_disagrees() -> None:
+    blank: Any = Study("", "", (0,), "plain", (), Path())
+    best, base = row("a", 0.8, (0.3, 0.1, 0.5)), row("plain", 0.5)
+    for low, words in ((-0.1, "do not all agree on a: mae no difference shown"), (0.1, "agree on a: mae better")):
+        other = row("a", 0.8, (0.3, low, 0.5), metric="mae")
+        said = " ".join(findings.context(blank, [base, best, other], findings.Finding("success", "", best, base)))
+        assert f"The other metrics {words}." in said
+
+
 def test_the_context_warns_of_few_seeds_and_of_a_runner_up() -> None:
     blank: Any = Study("", "", (0,), "plain", (), Path())
     rows = [row("plain", 0.5), row("a", 0.8, (0.3, 0.1, 0.5), seeds=1), row("b", 0.75, (0.2, 0.1, 0.3), seeds=1)]
@@ -199,9 +209,20 @@ def test_the_strip_shows_guess_and_truth_on_their_sides() -> None:
     assert abs(white.mean() - (240 - 0.5 * 224)) < 4
 
 
+def test_a_clip_of_a_recording_is_uninterrupted_and_as_long_as_can_be() -> None:
+    rows = np.concatenate([np.arange(0, 400), np.arange(600, 700)])  # 40 s and, after a hole, 10 s
+    whole = Moments(
+        np.zeros((700, 1, 3, 2, 2), np.uint8), np.zeros((700, 1), np.float32), None, np.zeros(700, np.int64),
+        np.arange(700) / 10, rows,
+    )  # fmt: skip
+    for start, first, last in ((100, 100, 249), (390, 250, 399), (450, 400, 499)):
+        chosen = film.window(whole, start)
+        assert abs(chosen[0] - first) <= 1 and abs(chosen[-1] - last) <= 1
+
+
 def test_a_clip_and_the_failures_of_a_driven_agent() -> None:
     world = lanes.Config(limit_s=0.5, cars=0, oncoming=0, cones=0)
-    policy = cnn.Config(channels=(4, 4), bottleneck=8, hidden=8).build(Spec(1, 32, 48, 1, 1, 2))
+    policy = cnn.Config(channels=(8, 8), bottleneck=8, hidden=8).build(Spec(1, 32, 48, 1, 1, 2))
     agent = Agent(policy, identity.Config().build(), direct.Config().build(), none.Config().build())
     clip = film.driven(agent, world, 7, (32, 48), None)
     assert clip.film.startswith("data:video/mp4") and clip.words == "episode 7, ended: timeout"
@@ -259,8 +280,7 @@ def test_a_heading_sorts_the_table(browser: Any, page: Path) -> None:
     tab = browser.new_page(viewport={"width": 1280, "height": 844})
     tab.goto(page.as_uri())
     tab.get_by_role("button", name="value [95 %]").click()
-    values = tab.evaluate(
-        "[...document.querySelectorAll('.sortable tbody td[data-value]:nth-child(4)')].map(cell => Number(cell.dataset.value))"
-    )
+    cells = "document.querySelectorAll('.sortable tbody td[data-value]:nth-child(4)')"
+    values = tab.evaluate(f"[...{cells}].map(cell => Number(cell.dataset.value))")
     assert len(values) > 4 and values == sorted(values)
     tab.close()

@@ -31,7 +31,7 @@ Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change:
 def main() -> None:
     """Run the command line; a mistake is one sentence on standard error, not a traceback."""
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False) or 0)
     except (ConfigError, DataError, MissingExtra, FloatingPointError) as error:
         fail(f"{type(error).__name__}: {error}", 2)
     except typer.Abort:

@@ -125,11 +125,10 @@ def endings(traces: Sequence[Trace], simulator: Any) -> list[Still]:
 
 
 def along(agent: Agent, moments: Moments, start: int) -> Clip:
-    """Up to SECONDS of a recording from the moment ``start`` on, with what ``agent`` would have done."""
+    """Up to SECONDS of a recording around the moment ``start``, with what ``agent`` would have done."""
     assert moments.actions is not None
-    time_s, episode = moments.time_s[moments.rows], moments.episode[moments.rows]
-    past = (episode == episode[start]) & (time_s >= time_s[start]) & (time_s < time_s[start] + SECONDS)
-    chosen = np.flatnonzero(past)
+    chosen = window(moments, start)
+    first = moments.rows[chosen[0]]
     index, name = steering(moments.action_names), moments.action_names[steering(moments.action_names)]
     guesses = evaluate.replay(agent, moments.select(chosen), evaluate.Evaluation(stretch_s=1e6))
     guess = np.concatenate([trace.actions for trace in guesses])[:, index]
@@ -139,8 +138,19 @@ def along(agent: Agent, moments: Moments, start: int) -> Clip:
         row = moments.rows[chosen[i]]
         image = enlarged(picture(moments.frames[row]), LARGE)
         frames.append(gauged(image, name, guess[i], moments.actions[row, index], f"{moments.time_s[row]:.1f} s"))
-    words = f"recording {episode[start]} from {time_s[start]:.1f} s on"
+    words = f"recording {moments.episode[first]} from {moments.time_s[first]:.1f} s on"
     return _clip(frames, rate(moments) / every, words)
+
+
+def window(moments: Moments, start: int) -> NDArray[np.int64]:
+    """Up to SECONDS of uninterrupted moments from ``start`` on, or from before it where the recording ends too soon."""
+    time_s = moments.time_s[moments.rows]
+    torn = (np.diff(moments.rows) != 1) | (np.diff(moments.episode[moments.rows]) != 0)
+    part = np.concatenate([[0], np.cumsum(torn)])
+    here = np.flatnonzero(part == part[start])
+    begin = min(time_s[start], time_s[here[-1]] - SECONDS)
+    found: NDArray[np.int64] = here[(time_s[here] >= begin) & (time_s[here] < max(begin, time_s[here[0]]) + SECONDS)]
+    return found
 
 
 def stretches(traces: Sequence[Trace]) -> list[Trace]:

@@ -147,6 +147,11 @@ def context(study: Study, rows: Sequence[Row], found: Finding) -> list[str]:
         noun = "arm" if len(compared) == 1 else "arms"
         where = f" at {found.point}" if found.point else ""
         said.append(f"Of {len(compared)} {noun} compared with {study.baseline}{where}: {', '.join(parts)}.")
+    elsewhere = [r for r in rows if (r.arm, r.point) == (found.best.arm, found.point) and r.metric != found.metric]
+    if found.best.against is not None and elsewhere:
+        verdicts = ", ".join(f"{row.metric} {row.verdict or 'not paired'}" for row in elsewhere)
+        agree = all(row.verdict == found.best.verdict for row in elsewhere)
+        said.append(f"The other metrics {'agree' if agree else 'do not all agree'} on {found.best.arm}: {verdicts}.")
     others = [row for row in there if row.arm not in (found.best.arm, study.baseline)]
     if others and overlap(found.best, others[0]):
         pair = f"{found.best.arm} and {others[0].arm}"

@@ -69,7 +69,7 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "crashed": [(one.planned, trace) for one in tested for trace in one.traces if trace.error],
         "silent": _silent(study, tested, rows),
         "ends": (ended := _ends(tested)),
-        "ways": list(dict.fromkeys(way for each in ended for way in each.counts)),
+        "ways": sorted({way for each in ended for way in each.counts}, key=_way),
         "errors": _errors(tested, point, order),
         "curves": _curves(tested, point, order),
         "settings": _settings(study, tested, point),
@@ -107,6 +107,11 @@ def _ends(tested: Sequence[Tested]) -> list[Ends]:
         groups.setdefault((one.planned.arm, one.planned.label), []).append(one)
     counts = {key: findings.ends([trace for one in own for trace in one.traces]) for key, own in groups.items()}
     return [Ends(arm, point, dict(counted)) for (arm, point), counted in counts.items() if counted]
+
+
+def _way(end: str) -> tuple[bool, bool, str]:
+    """The order of the ways of ending: completed first, crashed last."""
+    return end != "completed", end == "crashed", end
 
 
 def _errors(tested: Sequence[Tested], point: str, order: list[str]) -> list[Errors]:

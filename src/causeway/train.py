@@ -81,17 +81,18 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> None:
             optimizer.step()
             shown.update(row, completed=step + 1)
             done = step + 1
-            if fabric.global_rank == 0 and (step % settings.log_every == 0 or done == settings.steps):
-                record = {"step": step, "loss": loss.item(), **_read(cost), "seconds": time.perf_counter() - began}
-                record |= {"norm": norm.item()} if norm is not None else {}
-                _write(log, record)
-            if fabric.global_rank == 0 and (done % max(1, settings.steps // settings.checks) == 0 and settings.checks):
-                method.eval()
-                _write(log, {"step": done, **method.check()})
-                method.train()
-            if fabric.global_rank == 0 and (done % settings.save_every == 0 or done == settings.steps or stop.is_set()):
-                save(folder, method, optimizer, done)
-            if stop.is_set() and done < settings.steps:
+            last = done == settings.steps
+            if fabric.global_rank == 0:
+                if last or step % settings.log_every == 0:
+                    clock = {"norm": float(norm or 0), "seconds": time.perf_counter() - began}
+                    _write(log, {"step": step, "loss": loss.item(), **_read(cost), **clock})
+                if settings.checks and done % max(1, settings.steps // settings.checks) == 0:
+                    method.eval()
+                    _write(log, {"step": done, **method.check()})
+                    method.train()
+                if last or stop.is_set() or done % settings.save_every == 0:
+                    save(folder, method, optimizer, done)
+            if stop.is_set() and not last:
                 raise Interrupted(f"Stopped at step {done} and saved. The same command goes on from there.")
 
 

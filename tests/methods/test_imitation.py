@@ -29,7 +29,7 @@ def test_shares_by_hand() -> None:
 
 
 def test_what_cannot_be_imitated_is_refused() -> None:
-    with pytest.raises(ConfigError, match="set target.labeller"):
+    with pytest.raises(ConfigError, match=r"set target.labeller"):
         shares(0.5, 0.5, labelled=10, guessed=0)
     with pytest.raises(ConfigError, match=r"target.limit leaves no labelled moment"):
         shares(1.0, 0.0, labelled=0, guessed=0)

@@ -4,8 +4,8 @@ With L the likelihood loss of the policy, the cost of a batch is
 
     w_s L(source) + w_t L(target) + w_g L(guessed) + alignment_weight * alignment(source, target)
 
-where w_t + w_g = ``target_weight``, w_g is ``guess_share`` of it, w_s the rest of 1, and "guessed" are target moments that
-a labeller gave actions to. The weights are at once the shares of the batch, with at least one moment of each kind that
+where w_t + w_g = ``target_weight``, w_g is ``guess_share`` of it, w_s the rest of 1, and "guessed" are target moments
+that a labeller gave actions to. The weights are at once the shares of the batch, with at least one moment of each kind that
 there is. Maddukuri et al. 2025 and Wei et al. 2025 call w_t (or 1 - w_t) alpha.
 """
 
