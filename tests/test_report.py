@@ -263,11 +263,11 @@ def test_the_page_looks_right(browser: Any, page: Path, tmp_path: Path, width: i
     tab.on("request", lambda request: asked.append(request.url[:60]))
     tab.goto(page.as_uri())
     tab.wait_for_function("[...document.querySelectorAll('video')].every(video => video.readyState > 0 || video.error)")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width  # before a screenshot stretches the window
     tab.screenshot(path=tmp_path / "page.png", full_page=True)
     pixels = np.asarray(Image.open(tmp_path / "page.png").convert("L")).astype(float)
     assert pixels.std() > 10
     assert (pixels[:60, :8].mean() < 60) == (scheme == "dark")
-    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert tab.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
     assert tab.evaluate("[...document.querySelectorAll('video')].every(video => video.duration > 0 && !video.error)")
     assert all(url.startswith(("file:", "data:", "blob:")) for url in asked), asked

@@ -212,7 +212,13 @@ def load_part(folder: Path) -> nn.Module:
     with safe_open(path, "pt") as file:
         spec = Spec(**json.loads(file.metadata()["spec"]))
     part: nn.Module = open_run(folder).experiment.method.part_for(spec)
-    part.load_state_dict(load_file(path))
+    try:
+        part.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        reason = str(error).split("\n\t")[-1]
+        raise ConfigError(
+            f"{path} does not fit its own settings: was it trained by another version? ({reason})"
+        ) from None
     return part
 
 

@@ -172,21 +172,34 @@ def test_tracks_close_keep_clear_of_themselves_and_bend_both_ways():
         assert away[around > 2 * tracks.APART_M].min() > 12
 
 
+def test_a_track_that_nears_itself_or_bends_too_tightly_is_not_drivable():
+    angle = 2 * np.pi * np.arange(tracks.SAMPLES) / tracks.SAMPLES
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    bend = np.full(tracks.SAMPLES, 1 / 40)
+    assert tracks._drivable(tracks.Track(40 * circle, angle, bend, 251.0))
+    assert not tracks._drivable(tracks.Track(circle * [60, 6], angle, bend, 251.0))  # two stretches 12 m apart
+    assert not tracks._drivable(tracks.Track(40 * circle, angle, 4.5 * bend, 251.0))
+
+
 def test_a_place_on_the_road_is_found_again_and_the_map_agrees():
     random = np.random.default_rng(3)
     track = tracks.draw(random)
     roads = Roads(1, CPU)
     roads.place(0, track, tracks.chart(track, tracks.shades(random, track)))
-    for along, left in [(0.1, 0.0), (55.5, 3.0), (track.length_m - 0.01, -3.0), (120.0, -1.75)]:
-        x, y, heading = roads.at(torch.tensor([[along]]), torch.tensor([[left]]))[0, 0]
-        spot = roads.locate(x[None], y[None])
-        assert spot.left.item() == pytest.approx(left, abs=0.02)
-        gap = abs(spot.along.item() - along)
-        assert min(gap, track.length_m - gap) < 0.1
-        assert np.cos(spot.heading.item() - heading.item()) > 0.9999
-        grid = (torch.stack([x, y]) - roads.middle[0]) / roads.half[0]
-        sampled = torch.nn.functional.grid_sample(roads.layers, grid[None, None, None], align_corners=True)
-        assert sampled[0, 0].item() == pytest.approx(left, abs=0.05)
+    along = torch.linspace(0.1, track.length_m - 0.1, 200)[None]
+    left = torch.from_numpy(random.uniform(-5, 5, (1, 200))).float()
+    places = roads.at(along, left)[0]
+    for place, s, d in zip(places, along[0].tolist(), left[0].tolist()):
+        spot = roads.locate(place[None, 0], place[None, 1])
+        assert spot.left.item() == pytest.approx(d, abs=0.01)
+        gap = abs(spot.along.item() - s)
+        assert min(gap, track.length_m - gap) < 0.05
+        assert np.cos(spot.heading.item() - place[2].item()) > 0.9999
+    grid = (places[:, :2] - roads.middle[0]) / roads.half[0]
+    aside, phase, _ = torch.nn.functional.grid_sample(roads.layers, grid[None, None], align_corners=True)[0, :, 0]
+    torch.testing.assert_close(aside, left[0], atol=0.05, rtol=0)
+    dashes = round(track.length_m / tracks.DASH_M)
+    torch.testing.assert_close(phase, torch.cos(2 * np.pi * dashes * along[0] / track.length_m), atol=0.2, rtol=0)
 
 
 def test_rectangles_touch_when_they_overlap_and_not_when_only_their_circles_do():

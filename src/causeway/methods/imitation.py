@@ -4,11 +4,12 @@ With L the likelihood loss of the policy, the cost of a batch is
 
     w_s L(source) + w_t L(target) + w_g L(guessed) + alignment_weight * alignment(source, target)
 
-where w_t + w_g = ``target_weight``, w_g is ``guess_share`` of it, w_s the rest of 1, and "guessed" are target moments
-that a labeller gave actions to. The weights are at once the shares of the batch, with at least one moment of each kind that
-there is. Maddukuri et al. 2025 and Wei et al. 2025 call w_t (or 1 - w_t) alpha.
+where w_t + w_g = ``target_weight``, w_g is ``guess_share`` of it, w_s the rest of 1, and "guessed" are target
+moments that a labeller gave actions to. The weights are at once the shares of the batch, with at least one moment of
+each kind that there is. Maddukuri et al. 2025 and Wei et al. 2025 call w_t (or 1 - w_t) alpha.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -136,6 +137,7 @@ class Imitation(Method):
         return self.policy
 
     def prepare(self) -> None:
+        self._advise()
         batch, aligns = self.config.batch, not isinstance(self.alignment, none.NoAlignment)
         sides = {"source": self.source.labelled, "target": self.target.labelled, "guessed": self.target.guessed}
         sizes = {name: max(1, round(share * batch)) if share else 0 for name, share in self.shares.items()}
@@ -145,6 +147,14 @@ class Imitation(Method):
         ]
         if aligns:
             self.streams.append(self._stream("unlabelled", self.target.unlabelled.hidden(), max(2, batch // 2), 0.0))
+
+    def _advise(self) -> None:
+        """Print where published evidence would put the mixing weight."""
+        labelled, source = len(self.target.labelled), len(self.source.labelled)
+        if labelled and source and 0 < self.config.target_weight < 1:
+            low, high = suggested_weight(labelled, source)
+            said = f"{labelled} target and {source} source moments: published evidence suggests a target_weight"
+            print(f"{said} of {low:.3f} to {high:.3f}; it is {self.config.target_weight:g}.", file=sys.stderr)
 
     def _stream(self, name: str, moments: Moments, size: int, weight: float) -> Stream:
         return Stream(name, moments, self._features(moments), size, weight, float(name != "source"))
