@@ -2,7 +2,8 @@
 
     python benchmarks/agent.py
 
-An Agent step is bridge, policy, action map and monitor for one vehicle. Both run interleaved on one thread; processor time, so that a busy neighbour does not count.
+An Agent step is bridge, policy, action map and monitor for one vehicle. Both run interleaved on one thread, in
+processor time, so that a busy neighbour does not count.
 """
 
 import time

@@ -59,9 +59,10 @@ def quickstart(folder: Path = Path("runs/quickstart"), jobs: int = 2) -> None:
     Example: causeway quickstart
     """
     data = folder / "data"
-    for name, look, episodes in (("source", "source", 60), ("target", "target", 6)):
-        if not (data / name / "meta" / "info.json").exists():
-            collect("lanes", data / name, [f"preset={look}"], episodes=episodes, seed=0 if name == "source" else 500)
+    for preset, episodes, seed in (("source", 60, 0), ("target", 6, 500)):
+        if not (data / preset).exists():
+            size = ["height=48", "width=72"]
+            collect("lanes", data / preset, [f"preset={preset}", *size], episodes, seed, noise=0.1)
     with resources.as_file(resources.files("causeway") / "quickstart.toml") as file:
         run(file, None, data=data, folder=folder, jobs=jobs)
 
@@ -74,8 +75,8 @@ def collect(
     episodes: Annotated[int, typer.Option(help="Demonstrations to keep; failed ones are thrown away.")] = 50,
     seed: Annotated[int, typer.Option(help="Of the first episode; the others follow.")] = 0,
     noise: Annotated[
-        float, typer.Option(help="How far the expert is pushed off its path, so that it shows how to return.")
-    ] = 0.3,
+        float, typer.Option(help="How hard the expert is pushed off its path, so that it shows how to return.")
+    ] = 0.1,
 ) -> None:
     """Record a simulator's expert into a dataset.
 
@@ -173,9 +174,13 @@ def evaluate(
 
     Example: causeway evaluate runs/quickstart/transport-s0 --simulator lanes preset=target
     """
+    import torch
+
     from . import run as runs
 
     one = runs.open_run(run, data)
+    if one.experiment.train.threads:
+        torch.set_num_threads(one.experiment.train.threads)
     if bool(dataset) == bool(simulator):
         raise ConfigError("Say where to score the run: either --dataset PATH or --simulator NAME.")
     if dataset:

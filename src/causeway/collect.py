@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from .datasets import Episode
@@ -13,16 +14,17 @@ from .progress import counted
 from .recorder import Recorder, Recording
 
 WORLDS = 20  # driven side by side
-PUSHED = 0.15  # share of the time during which noise moves the steering
+MEMORY = 0.9  # share of a push that stays for the next step
 MOST_TRIES = 5  # times as many episodes are tried as are asked for
 
 
 def record(simulator: Any, destination: Path, episodes: int, seed: int, noise: float) -> tuple[int, int]:
     """Write ``episodes`` completed demonstrations of ``simulator`` (a Config); the number of episodes and frames.
 
-    Now and then the steering is pushed by up to ``noise``, while the expert's own command is what is recorded: the
-    data then show how to come back to the road's middle (noise injection, Laskey et al. 2017, "DART").
+    The commands are pushed about by a slow random walk whose steps have standard deviation ``noise``, while the expert's
+    own command is what is recorded: the data then show how to come back (noise injection, Laskey et al. 2017, "DART").
     """
+    torch.set_num_threads(1)  # worlds are many small tensors: more threads only wait for one another
     kept = frames = 0
     worlds = simulator.build(count=min(WORLDS, episodes), seed=seed)
     about = Recording(worlds.cameras, worlds.rate_hz, worlds.state_names, worlds.action_names)
@@ -52,17 +54,14 @@ def _drive(worlds: Any, first: int, noise: float) -> Iterator[tuple[Episode, Ite
     rng = np.random.default_rng(first)
     seen, _ = worlds.reset(seed=list(range(first, first + count)))
     images, states, actions, ends = [], [], [], np.full(count, "", dtype=object)
-    push = np.zeros(count, np.float32)
+    push = np.zeros((count, len(worlds.action_names)))
     while (ends == "").any():
         command = worlds.expert()
         images.append(seen["images"])
         states.append(seen["state"])
         actions.append(command.copy())
-        push = np.where(
-            rng.random(count) < 0.1, rng.uniform(-noise, noise, count) * (rng.random(count) < PUSHED * 2), push
-        )
-        driven = command.copy()
-        driven[:, 0] = (driven[:, 0] + push).clip(-1, 1)
+        push = MEMORY * push + rng.normal(0, noise, command.shape)
+        driven = (command + push).clip(-1, 1).astype(np.float32)
         seen, _, _, _, info = worlds.step(driven)
         fresh = (ends == "") & (np.asarray(info["end"], dtype=object) != "")
         ends = np.where(ends == "", np.asarray(info["end"], dtype=object), ends)
