@@ -21,7 +21,7 @@ MOST_TRIES = 5  # times as many episodes are tried as are asked for
 def record(simulator: Any, destination: Path, episodes: int, seed: int, noise: float) -> tuple[int, int]:
     """Write ``episodes`` completed demonstrations of ``simulator`` (a Config); the number of episodes and frames.
 
-    The commands are pushed about by a slow random walk whose steps have standard deviation ``noise``, while the expert's
+    The commands are pushed about by a slow random walk of steps with standard deviation ``noise``, while the expert's
     own command is what is recorded: the data then show how to come back (noise injection, Laskey et al. 2017, "DART").
     """
     torch.set_num_threads(1)  # worlds are many small tensors: more threads only wait for one another

@@ -247,3 +247,22 @@ def test_notes_tell_what_was_matched() -> None:
 def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="transport needs"):
         Config(**wrong).build(3, 1)  # type: ignore[arg-type]
+
+
+def test_a_relative_cost_has_the_gradient_of_its_mean_too() -> None:
+    """Against autograd through the definition, plan held; and no gain from shrinking both clouds."""
+    torch.manual_seed(0)
+    zs = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
+    zt = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    x, y = torch.randn(6, 1, dtype=torch.float64), torch.randn(4, 1, dtype=torch.float64)
+    align = Config(0.7, 0.3, blur=0.1, reach=1.0, tolerance=1e-12).build(3, 1)
+    loss = align(Joint(zs, x), Joint(zt, y), 0.0)
+    found = torch.autograd.grad(loss, (zs, zt))
+    distance = (zs[:, None] - zt).square().sum(2)
+    cost = 0.7 * distance / distance.mean()
+    assert align._plan is not None
+    wanted = torch.autograd.grad((align._plan * cost).sum(), (zs, zt))
+    assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(found, wanted))
+    middle = (zs.mean(0) + zt.mean(0)).detach() / 2
+    shrinking = ((zs - middle) * found[0]).sum().detach() + ((zt - middle) * found[1]).sum().detach()
+    assert abs(float(shrinking)) < 1e-9

@@ -64,9 +64,8 @@ class Transport(Alignment):
                 torch.cat([p.sqrt() * zs, q.sqrt() * xs], 1), torch.cat([p.sqrt() * zt, q.sqrt() * xt], 1)
             )
             self._plan, optimum = unbalanced_plan(cost, c.blur, c.reach, c.iterations, c.tolerance)
-            # d <plan, cost> / d zs = 2 p sum_j plan_ij (zs_i - zt_j), and zt alike
-            pull_s = 2 * p * (self._plan.sum(1, keepdim=True) * zs - self._plan @ zt)
-            pull_t = 2 * p * (self._plan.sum(0)[:, None] * zt - self._plan.T @ zs)
+            pull_s, pull_t = pulls(zs, zt, self._plan, c.relative)
+            pull_s, pull_t = p * pull_s, p * pull_t
         held: Tensor = _Held.apply(source.features, target.features, optimum, pull_s, pull_t)  # type: ignore[no-untyped-call]
         return held
 
@@ -96,6 +95,23 @@ class _Held(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         pull_s, pull_t = ctx.saved_tensors
         return gradients[0] * pull_s, gradients[0] * pull_t, None, None, None
+
+
+def pulls(zs: Tensor, zt: Tensor, plan: Tensor, relative: bool) -> tuple[Tensor, Tensor]:
+    """The gradients, by zs (N, D) and zt (M, D), of ``sum plan |zs_i - zt_j|^2``: 2 sum_j plan_ij (zs_i - zt_j), alike.
+
+    Of a ``relative`` cost, |zs_i - zt_j|^2 / mean, the mean has a gradient too: the pairs of the plan attract and all
+    pairs together repel, as strongly. Without that part the loss falls when all features shrink to one point, where
+    nothing is left to act on.
+    """
+    rows, columns = plan.sum(1, keepdim=True), plan.sum(0)[:, None]
+    to_s, to_t = plan @ zt, plan.T @ zs
+    if relative:
+        moved = (rows * zs.square()).sum() + (columns * zt.square()).sum() - 2 * (to_s * zs).sum()
+        repelled = moved.clamp(min=0) / mean_cost(zs, zt).clamp(min=SMALL)
+        rows, columns = rows - repelled / len(zs), columns - repelled / len(zt)
+        to_s, to_t = to_s - repelled * zt.mean(0) / len(zs), to_t - repelled * zs.mean(0) / len(zt)
+    return 2 * (rows * zs - to_s), 2 * (columns * zt - to_t)
 
 
 def _comparable(s: Tensor, t: Tensor, weight: float, relative: bool) -> tuple[Tensor, Tensor, Tensor]:
