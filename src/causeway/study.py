@@ -2,20 +2,17 @@
 
 import csv
 import itertools
-import subprocess
-import sys
+import multiprocessing
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import tomli_w
-
 from . import config, evaluate, run
 from .config import Tree
 from .disk import exclusive, whole
-from .errors import ConfigError, nearest
+from .errors import ConfigError, DataError, MissingExtra, nearest
 from .evaluate import Measure
 from .metrics import Metric, Trace
 from .run import Run
@@ -153,28 +150,25 @@ def _carry_out(batch: Sequence[Planned], jobs: int, done: int, total: int) -> in
             run.work(p.run)
             done += 1
         return done
-    with ThreadPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        working = {pool.submit(_work, p.run): p for p in batch}
         try:
-            for p, _ in zip(batch, pool.map(_apart, [p.run for p in batch])):
+            for finished in as_completed(working):
+                finished.result()
                 done += 1
-                print(f"[{done}/{total}] {p.run.folder.name}", flush=True)
-        except BaseException:
+                print(f"[{done}/{total}] {working[finished].run.folder.name}", flush=True)
+        except BaseException:  # Ctrl-C reaches the workers too: each saves its run before it stops
             pool.shutdown(cancel_futures=True)
             raise
     return done
 
 
-def _apart(one: Run) -> None:
-    """The same as ``run.work(one)``, in a process of its own."""
-    one.folder.mkdir(parents=True, exist_ok=True)
-    asked = one.folder / "asked.toml"
-    with whole(asked) as temporary:
-        temporary.write_text(tomli_w.dumps(one.tree), encoding="utf-8")
-    command = [sys.executable, "-m", "causeway", "train", str(asked), "--folder", str(one.folder)]
-    command += ["--cache", one.places["cache"]] + (["--data", one.places["data"]] if "data" in one.places else [])
-    finished = subprocess.run(command, capture_output=True, text=True)
-    if finished.returncode:
-        raise ConfigError(f"{one.folder.name} failed:\n{finished.stderr.strip()[-2000:]}")
+def _work(one: Run) -> None:
+    """``run.work`` in a process of its own; what a user can mend comes back as a sentence that names the run."""
+    try:
+        run.work(one)
+    except (ConfigError, DataError, MissingExtra) as error:
+        raise ConfigError(f"{one.folder.name}: {error}") from None
 
 
 def table(study: Study, metrics: Mapping[str, Metric]) -> list[Row]:
