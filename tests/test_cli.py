@@ -74,4 +74,6 @@ def test_evaluate_scores_a_run_on_anything_else(tmp_path: Path) -> None:
     done = causeway("evaluate", tmp_path / "one", "--dataset", data, "--csv", tmp_path / "scores.csv")
     assert done.returncode == 0 and "correlation" in done.stdout, done.stderr
     assert (tmp_path / "scores.csv").read_text().startswith("on,metric,value,low,high,version\n")
+    each = causeway("evaluate", tmp_path / "one", "--dataset", data, "--each")
+    assert each.returncode == 0 and each.stdout.count("mae") == 13
     assert causeway("evaluate", tmp_path / "one").returncode == 2

@@ -63,9 +63,8 @@ def strip(axes: Axes, pictures: list[np.ndarray], title: str) -> None:
 
 def labels(axes: Axes) -> None:
     """Correlation against the number of labels, for the arms a newcomer should see."""
-    rows = [
-        row for row in csv.DictReader(open(HERE.parent / "results" / "donkey.csv")) if row["metric"] == "correlation"
-    ]
+    with open(HERE.parent / "results" / "donkey.csv", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "correlation"]
     points = ["limit=0", "limit=20", "limit=100", "limit=500", "limit=all"]
     for arm in ORDER:
         own = {row["point"]: row for row in rows if row["arm"] == arm}

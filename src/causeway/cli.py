@@ -169,6 +169,7 @@ def evaluate(
     settings: Overrides = None,
     data: Data = None,
     csv: Csv = None,
+    each: Annotated[bool, typer.Option(help="A line for each episode too.")] = False,
 ) -> None:
     """Score a finished run on anything else.
 
@@ -188,7 +189,11 @@ def evaluate(
         traces = runs.test_on_recordings(one, chosen)
     else:
         traces = runs.test_in_simulator(one, _component("simulator", simulator, settings or ()))
-    _show_measures([(str(dataset or simulator), traces)], csv)
+    named = [(str(dataset or simulator), traces)]
+    if each:
+        episodes = dict.fromkeys(trace.name.split("@")[0] for trace in traces)
+        named += [(f"episode {e}", [t for t in traces if t.name.split("@")[0] == e]) for e in episodes]
+    _show_measures(named, csv)
 
 
 @app.command()

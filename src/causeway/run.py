@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -110,6 +111,8 @@ def domains(run: Run) -> tuple[Domain, Domain]:
 
 def work(run: Run) -> None:
     """Train and test a run, going on where it was left; nothing is done twice."""
+    if int(os.environ.get("LOCAL_RANK", "0")):  # set by the launcher of several ranks, of which the first does the rest
+        return _train(run, *domains(run))
     with held(run):
         if run.trained and run.tested:
             return
@@ -162,7 +165,8 @@ def _train(run: Run, source: Domain, target: Domain) -> None:
     torch.manual_seed(e.seed)
     start = load_part(Path(e.start)) if e.start else None
     method = e.method.build(source, target, e.seed, start)
-    train(method, e.train, e.seed, run.folder)
+    if not train(method, e.train, e.seed, run.folder):
+        return
     save_part(run.folder, method.part, target.spec)
 
 

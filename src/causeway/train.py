@@ -46,8 +46,11 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C, after the run was saved."""
 
 
-def train(method: Method, settings: Training, seed: int, folder: Path) -> None:
-    """Run ``method`` to its last step, resuming from ``folder`` when it holds a checkpoint."""
+def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
+    """Run ``method`` to its last step, resuming from ``folder`` when it holds a checkpoint.
+
+    True in the first of several ranks, or the only one: what is to be done once is for it to do.
+    """
     if settings.threads:
         torch.set_num_threads(settings.threads)
     fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision)
@@ -58,7 +61,8 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> None:
     method.prepare()
     weights = [weight for weight in method.parameters() if weight.requires_grad]
     if not any(True for _ in zip(range(1), method.batches(0))):
-        return save(folder, method, None, settings.steps)
+        save(folder, method, None, settings.steps)
+        return True
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     start = restore(folder, method, optimizer)
     module, optimizer = fabric.setup(method, optimizer)
@@ -94,6 +98,7 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> None:
                     save(folder, method, optimizer, done)
             if stop.is_set() and not last:
                 raise Interrupted(f"Stopped at step {done} and saved. The same command goes on from there.")
+    return bool(fabric.is_global_zero)
 
 
 def learning_rate(settings: Training, step: int) -> float:
