@@ -235,3 +235,22 @@ def test_the_committed_experiments_are_well_formed(tmp_path: Path) -> None:
     for path in [*files, Path(study.__file__).parent / "quickstart.toml"]:
         planned = study.plan(path, tmp_path, (), tmp_path)
         assert planned.runs and tomllib.loads(path.read_text())["title"]
+
+
+def test_a_killed_study_leaves_nobody_behind_and_goes_on(file: Path, tmp_path: Path, recordings: Path) -> None:
+    command = [sys.executable, "-m", "causeway", "run", str(file), "--data", str(recordings), "--jobs", "2"]
+    command += ["--folder", str(tmp_path / "s"), "--cache", str(tmp_path / "cache"), "train.steps=100000"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log, deadline = tmp_path / "s" / "plain-s0" / "log.jsonl", time.monotonic() + 60
+    while not log.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    planned = study.plan(file, tmp_path / "s", ["train.steps=100000"], recordings, tmp_path / "cache")
+    for _ in range(100):
+        try:
+            with run.held(planned.runs[0].run):
+                return
+        except DataError:
+            time.sleep(0.05)
+    pytest.fail("a worker still holds the folder")

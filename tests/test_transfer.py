@@ -1,4 +1,4 @@
-"""Methods on a shift that is known: the target's pictures are tinted and dimmed. Minutes, so not by default."""
+"""Methods on a shift that is known: a faint, coloured fog lies over the target. Minutes, so not by default."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,16 +18,15 @@ SEEDS = (0, 1, 2)
 
 
 def sides(moments: Callable[..., Moments], cache: Path) -> tuple[Domain, Domain]:
-    """The same task in both; in the target the bar is darker than the noise of the source's ground, and all is red."""
+    """The same task in both; the target keeps a quarter of the contrast, on bright ground, and little of its blue."""
     made = []
     for name in ("source", "target"):
         parts = []
         for seed, count in ((1, 400), (2, 100), (3, 200)):
             part = moments(count, seed=seed + 10 * (name == "target"))
             if name == "target":
-                frames = part.frames.astype(np.float32) * 0.35
-                frames[:, :, 0] += 120
-                part = replace(part, frames=frames.clip(0, 255).astype(np.uint8))
+                tint = np.array([1.0, 0.6, 0.3], np.float32)[:, None, None]
+                part = replace(part, frames=(150 + 0.25 * tint * part.frames).astype(np.uint8))
             parts.append(part)
         train_part, tune, test = parts
         labelled = train_part if name == "source" else train_part.select(np.arange(0))
@@ -41,7 +40,10 @@ def error(alignment: object, weight: float, seed: int, domains: tuple[Domain, Do
     settings = {"name": "imitation", "batch": 64, "alignment_weight": weight, "policy": {"name": "cnn", "dropout": 0.0}}
     made = config.component("method", settings | {"alignment": {"name": "none"}})
     method = replace(made, alignment=alignment).build(*domains, seed=seed)
-    train(method, Training(steps=400, checks=0, accelerator="cpu", save_every=10**6), seed, folder)
+    try:
+        train(method, Training(steps=300, checks=0, accelerator="cpu", save_every=10**6), seed, folder)
+    except FloatingPointError:  # a loss pushed to minus infinity, as the wrong sign may
+        return float("inf")
     batch = domains[1].test.take()
     guess = method.part.eval().act(batch.images, batch.state)
     assert batch.actions is not None
@@ -76,4 +78,4 @@ def test_an_alignment_helps_and_its_mirror_image_does_not(
         arm: np.mean([error(made, weight, seed, domains, tmp_path / f"{arm}{seed}") for seed in SEEDS])
         for arm, made in arms.items()
     }
-    assert errors["right"] < errors["plain"] and errors["right"] < errors["wrong"], errors
+    assert errors["right"] < 0.5 * errors["plain"] and errors["right"] < 0.5 * errors["wrong"], errors

@@ -3,6 +3,8 @@
 import csv
 import itertools
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -150,7 +152,7 @@ def _carry_out(batch: Sequence[Planned], jobs: int, done: int, total: int) -> in
             run.work(p.run)
             done += 1
         return done
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _die_with_parent) as pool:
         working = {pool.submit(_work, p.run): p for p in batch}
         try:
             for finished in as_completed(working):
@@ -161,6 +163,18 @@ def _carry_out(batch: Sequence[Planned], jobs: int, done: int, total: int) -> in
             pool.shutdown(cancel_futures=True)
             raise
     return done
+
+
+def _die_with_parent() -> None:
+    """A killed study leaves no process behind that would hold on to a run's folder."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _work(one: Run) -> None:

@@ -81,14 +81,16 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
                 raise FloatingPointError(f"step {step}: loss is {loss.item()}; terms: {_read(cost)}")
             optimizer.zero_grad()
             fabric.backward(loss)
-            norm = fabric.clip_gradients(module, optimizer, max_norm=settings.clip) if settings.clip else None
+            norm = _clipped(fabric, module, optimizer, settings.clip)
+            if not math.isfinite(norm):
+                raise FloatingPointError(f"step {step}: the gradient is {norm}; terms: {_read(cost)}")
             optimizer.step()
             shown.update(row, completed=step + 1)
             done = step + 1
             last = done == settings.steps
             if fabric.global_rank == 0:
                 if last or step % settings.log_every == 0:
-                    clock = {"norm": float(norm or 0), "seconds": time.perf_counter() - began}
+                    clock = {"norm": norm, "seconds": time.perf_counter() - began}
                     _write(log, {"step": step, "loss": loss.item(), **_read(cost), **clock})
                 if settings.checks and done % max(1, settings.steps // settings.checks) == 0:
                     method.eval()
@@ -99,6 +101,13 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
             if stop.is_set() and not last:
                 raise Interrupted(f"Stopped at step {done} and saved. The same command goes on from there.")
     return bool(fabric.is_global_zero)
+
+
+def _clipped(fabric: Fabric, module: Any, optimizer: Any, clip: float) -> float:
+    """The norm of the gradient, which is no more than ``clip`` afterwards; 0 clips nothing."""
+    most = clip or math.inf
+    norm = fabric.clip_gradients(module, optimizer, max_norm=most, error_if_nonfinite=False)
+    return 0.0 if norm is None else float(norm)
 
 
 def learning_rate(settings: Training, step: int) -> float:

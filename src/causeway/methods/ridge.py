@@ -27,7 +27,7 @@ from ..policies import Policy, squeezenet
 from . import Cost, Method
 from .imitation import shares
 
-MOST = 6000  # demonstrations of one domain; more are thinned evenly, neighbours being nearly identical
+MOST = 3000  # demonstrations of one domain, mirrored ones counted; more are thinned evenly: neighbours are alike
 
 
 @dataclass(frozen=True)
@@ -158,10 +158,14 @@ def solve(x: Tensor, y: Tensor, weight: Tensor, penalty: float) -> Tensor:
     count, width = x.shape
     ridge = penalty * width
     if count < width:
-        dual: Tensor = torch.linalg.solve(x @ x.T + ridge * torch.eye(count), y)
-        return x.T @ dual
-    matrix: Tensor = torch.linalg.solve(x.T @ x + ridge * torch.eye(width), x.T @ y)
-    return matrix
+        return x.T @ _divided(x @ x.T, ridge, y)
+    return _divided(x.T @ x, ridge, x.T @ y)
+
+
+def _divided(square: Tensor, ridge: float, goal: Tensor) -> Tensor:
+    """``(square + ridge * 1)^-1 goal`` for a symmetric, positive ``square``, which is overwritten."""
+    square.diagonal().add_(ridge)
+    return torch.cholesky_solve(goal, torch.linalg.cholesky(square))
 
 
 def _names(domain: Domain) -> tuple[tuple[str, ...], tuple[str, ...]]:
