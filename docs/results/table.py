@@ -13,8 +13,7 @@ def main() -> None:
     with open(path, encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["metric"] == metric]
     points = list(dict.fromkeys(row["point"] for row in rows))
-    order = {"limit=all": 10**9}
-    points.sort(key=lambda point: order.get(point, int(point.split("=")[1]) if "=" in point else 0))
+    points.sort(key=lambda point: float(point.split("=")[1].replace("all", "inf")) if "=" in point else 0)
     print("| arm | " + " | ".join(points) + " |")
     print("|---" * (len(points) + 1) + "|")
     for arm in dict.fromkeys(row["arm"] for row in rows):
