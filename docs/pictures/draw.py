@@ -28,8 +28,8 @@ def main() -> None:
     data = parser.parse_args().data
     figure = plt.figure(figsize=(11, 4.6), dpi=110)
     grid = figure.add_gridspec(2, 2, width_ratios=[1.15, 1], wspace=0.12, hspace=0.22)
-    strip(figure.add_subplot(grid[0, 0]), donkey(data / "donkey_sim"), "simulation: labels for free")
-    strip(figure.add_subplot(grid[1, 0]), donkey(data / "donkey_real", "t3"), "reality: where it has to work")
+    strip(figure.add_subplot(grid[0, 0]), donkey(data / "donkey_sim"), "simulation: labels for free", rows=2)
+    strip(figure.add_subplot(grid[1, 0]), donkey(data / "donkey_real", "t3"), "reality: where it has to work", rows=2)
     labels(figure.add_subplot(grid[:, 1]))
     figure.savefig(HERE / "crossing.png", bbox_inches="tight")
     figure = plt.figure(figsize=(11, 2.9), dpi=100)
@@ -39,9 +39,9 @@ def main() -> None:
 
 
 def donkey(root: Path, select: str = "") -> list[np.ndarray]:
-    """Four pictures, evenly spread over the recordings."""
+    """Six pictures, evenly spread over the recordings."""
     dataset = config.component("dataset", {"name": "donkey", "root": str(root), "select": select}).build()
-    chosen = np.linspace(0, len(dataset.episodes) - 1, 4).astype(int)
+    chosen = np.linspace(0, len(dataset.episodes) - 1, 6).astype(int)
     return [next(dataset.frames(i, len(dataset.episodes[i]) // 2))[0] for i in chosen]
 
 
@@ -54,9 +54,10 @@ def looks(preset: str) -> list[np.ndarray]:
     return list(seen["images"][:, 0].transpose(0, 2, 3, 1))
 
 
-def strip(axes: Axes, pictures: list[np.ndarray], title: str) -> None:
-    """Pictures side by side."""
-    axes.imshow(np.concatenate(pictures, 1))
+def strip(axes: Axes, pictures: list[np.ndarray], title: str, rows: int = 1) -> None:
+    """Pictures side by side, in ``rows``."""
+    count = len(pictures) // rows
+    axes.imshow(np.concatenate([np.concatenate(pictures[i * count : (i + 1) * count], 1) for i in range(rows)]))
     axes.set_title(title, fontsize=10, loc="left")
     axes.axis("off")
 
