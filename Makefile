@@ -20,7 +20,7 @@ quickstart: install
 
 # The default tests; DATA=../shared/data adds those on real recordings.
 test: install lint
-	$(BIN)/python -m pytest -n 2 $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m pytest tests -n 2 $(if $(DATA),--data=$(DATA))
 
 lint: install
 	$(BIN)/ruff check .
@@ -29,7 +29,7 @@ lint: install
 
 # Transfer over seeds: minutes.
 slow: install
-	$(BIN)/python -m pytest -m slow $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m pytest tests -m slow $(if $(DATA),--data=$(DATA))
 
 clean:
 	rm -rf $(VENV) build dist
