@@ -49,8 +49,8 @@ class Forest(NamedTuple):
 def find(study: Study, rows: Sequence[Row]) -> Finding | None:
     """The finding of a study, None where nothing is measured yet.
 
-    The point is the one where most arms stand, the last of these. Test numbers choose the best arm:
-    that describes this test, it is no selection to rely on.
+    The point is the one where most arms stand, of several the first: with the least of the target, as a rule. Test
+    numbers choose the best arm: that describes this test, it is no selection to rely on.
     """
     metrics = list(dict.fromkeys(row.metric for row in rows))
     if not metrics:
@@ -60,7 +60,7 @@ def find(study: Study, rows: Sequence[Row]) -> Finding | None:
     others = [row for row in of_metric if row.arm != study.baseline] or of_metric
     stand = Counter(row.point for row in others)
     most = max(stand.values())
-    point = [label for label in points(study) if stand[label] == most][-1]
+    point = next(label for label in points(study) if stand[label] == most)
     best = ranked([row for row in others if row.point == point])[0]
     return Finding(metric, point, best, baseline_row(study, of_metric, point))
 
