@@ -112,14 +112,14 @@ class Ridge(Method):
     def prepare(self) -> None:
         policy = self.policy
         target_mean, target_scale = self._statistics(self.target.unlabelled)
-        source_mean, source_scale = self._statistics(self.source.unlabelled)
         rows, goals, weights = [], [], []
         sides = {"source": self.source.labelled, "target": self.target.labelled, "guessed": self.target.guessed}
         for name, share in self.shares.items():
             if not share or not len(sides[name]):
                 continue
             batch = self._look(sides[name], demonstrated=True)
-            mean, scale = (source_mean, source_scale) if name == "source" else (target_mean, target_scale)
+            of_source = name == "source"
+            mean, scale = self._statistics(self.source.unlabelled) if of_source else (target_mean, target_scale)
             assert batch.embedding is not None and batch.actions is not None
             rows.append((torch.cat([batch.embedding, policy.scaled(batch.state)], 1) - mean) / scale)
             goals.append(((batch.actions - policy.action_mean) / policy.action_scale).flatten(1))

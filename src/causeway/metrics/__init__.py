@@ -36,10 +36,18 @@ class Metric(ABC):
         """The number, over all ``traces`` together; nan where they do not hold what it needs."""
 
 
-def recorded(traces: Sequence[Trace], index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Predicted and recorded values of one action, end to end over the traces that have a reference."""
-    pairs = [(t.actions[:, index], t.reference[:, index]) for t in traces if t.reference is not None]
-    if not pairs:
-        return np.empty(0), np.empty(0)
-    guess, truth = (np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True))
-    return guess, truth
+class Recorded(Metric):
+    """A metric of one predicted action beside the recorded one, over all moments of all traces together."""
+
+    def __init__(self, index: int):
+        self.index = index
+
+    def measure(self, traces: Sequence[Trace]) -> float:
+        pairs = [(t.actions[:, self.index], t.reference[:, self.index]) for t in traces if t.reference is not None]
+        if not sum(len(truth) for _, truth in pairs):
+            return float("nan")
+        return self.compare(*(np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True)))
+
+    @abstractmethod
+    def compare(self, guess: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
+        """The number for (N,) predicted and (N,) recorded values, N above 0."""

@@ -1,11 +1,11 @@
 """Pearson correlation of the predicted and the recorded action, over all moments together."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from . import Metric, Trace, recorded
+from . import Recorded
 
 
 @dataclass(frozen=True)
@@ -15,21 +15,15 @@ class Config:
     index: int = 0  # which of the A actions; 0 is steering in driving data
 
     def build(self) -> "Correlation":
-        return Correlation(self)
+        return Correlation(self.index)
 
 
-class Correlation(Metric):
+class Correlation(Recorded):
     """``cov(p, y) / (std(p) std(y))``; a constant prediction scores 0."""
 
     direction = "higher"
 
-    def __init__(self, config: Config):
-        self.index = config.index
-
-    def measure(self, traces: Sequence[Trace]) -> float:
-        guess, truth = recorded(traces, self.index)
-        if not len(truth):
-            return float("nan")
+    def compare(self, guess: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
         if guess.std() < 1e-9 or truth.std() < 1e-9:
             return 0.0  # a constant tells nothing
         return float(np.corrcoef(guess, truth)[0, 1])

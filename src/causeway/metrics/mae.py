@@ -1,11 +1,11 @@
 """Mean absolute error of the predicted action, in the units of the recording."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from . import Metric, Trace, recorded
+from . import Recorded
 
 
 @dataclass(frozen=True)
@@ -15,19 +15,13 @@ class Config:
     index: int = 0  # which of the A actions; 0 is steering in driving data
 
     def build(self) -> "MeanAbsoluteError":
-        return MeanAbsoluteError(self)
+        return MeanAbsoluteError(self.index)
 
 
-class MeanAbsoluteError(Metric):
+class MeanAbsoluteError(Recorded):
     """``mean(|p - y|)``."""
 
     direction = "lower"
 
-    def __init__(self, config: Config):
-        self.index = config.index
-
-    def measure(self, traces: Sequence[Trace]) -> float:
-        guess, truth = recorded(traces, self.index)
-        if not len(truth):
-            return float("nan")
+    def compare(self, guess: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
         return float(np.abs(guess - truth).mean())

@@ -1,11 +1,11 @@
 """Share of the variance of the recorded action that the prediction explains (1 is perfect, 0 a constant)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from . import Metric, Trace, recorded
+from . import Recorded
 
 
 @dataclass(frozen=True)
@@ -15,20 +15,14 @@ class Config:
     index: int = 0  # which of the A actions; 0 is steering in driving data
 
     def build(self) -> "DeterminationCoefficient":
-        return DeterminationCoefficient(self)
+        return DeterminationCoefficient(self.index)
 
 
-class DeterminationCoefficient(Metric):
+class DeterminationCoefficient(Recorded):
     """``1 - sum((p - y)^2) / sum((y - mean(y))^2)``."""
 
     direction = "higher"
 
-    def __init__(self, config: Config):
-        self.index = config.index
-
-    def measure(self, traces: Sequence[Trace]) -> float:
-        guess, truth = recorded(traces, self.index)
-        if not len(truth):
-            return float("nan")
+    def compare(self, guess: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
         spread = float(np.square(truth - truth.mean()).sum())
         return 1 - float(np.square(guess - truth).sum()) / spread if spread > 0 else float("nan")
