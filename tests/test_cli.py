@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from causeway import cli
+from causeway.errors import Interrupted
 from recordings import write_csv, write_lerobot
 
 COMMANDS = ("quickstart", "collect", "import", "check", "train", "evaluate", "run", "report", "list")
@@ -24,6 +26,8 @@ def test_help_names_every_command_and_each_has_an_example() -> None:
     from causeway.cli import app
 
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        if command.hidden:
+            continue
         assert f"Example: causeway {name}" in command.help, name
 
 
@@ -77,3 +81,23 @@ def test_evaluate_scores_a_run_on_anything_else(tmp_path: Path) -> None:
     each = causeway("evaluate", tmp_path / "one", "--dataset", data, "--each")
     assert each.returncode == 0 and each.stdout.count("mae") == 13
     assert causeway("evaluate", tmp_path / "one").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("raised", "sentence"),
+    [
+        (Interrupted("Stopped at step 4 and saved."), "Stopped at step 4 and saved."),
+        (KeyboardInterrupt(), "The same command goes on from the last checkpoint."),
+    ],
+)
+def test_ctrl_c_ends_in_a_sentence(
+    raised: BaseException, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("causeway.config.load", press)
+    monkeypatch.setattr(sys, "argv", ["causeway", "train", "one.toml"])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 130 and sentence in capsys.readouterr().err

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from causeway import config, run, study, train
 from causeway.datasets import Episode
-from causeway.errors import ConfigError, DataError
+from causeway.errors import ConfigError, DataError, Interrupted
 from causeway.recorder import Recorder, Recording
 
 EXPERIMENT = """
@@ -126,7 +126,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(file: Path, tmp_path: Path, recordin
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "_write", press_at_step_3)
-        with pytest.raises(KeyboardInterrupt, match=r"Stopped at step 4 and saved. The same command goes on"):
+        with pytest.raises(Interrupted, match=r"Stopped at step 4 and saved. The same command goes on"):
             run.work(made)
     assert torch.load(tmp_path / "one" / "last.pt", weights_only=True)["step"] == 4
 

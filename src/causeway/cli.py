@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import catalog, config
-from .errors import ConfigError, DataError, MissingExtra, nearest
+from .errors import ConfigError, DataError, Interrupted, MissingExtra, nearest
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,13 +31,16 @@ Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change:
 def main() -> None:
     """Run the command line; a mistake is one sentence on standard error, not a traceback."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        if code == 130:  # Typer makes this of KeyboardInterrupt
+            fail("Stopped. The same command goes on from the last checkpoint.", 130)
+        sys.exit(code)
     except (ConfigError, DataError, MissingExtra, FloatingPointError) as error:
         fail(f"{type(error).__name__}: {error}", 2)
+    except Interrupted as error:
+        fail(str(error), 130)
     except typer.Abort:
         fail("Stopped.", 130)
-    except KeyboardInterrupt as error:
-        fail(str(error) or "Stopped. The same command goes on from the last checkpoint.", 130)
     except Exception as error:
         show = getattr(error, "show", None)  # a usage error of the command line itself
         if show is None:
@@ -135,6 +138,15 @@ def train(
     one = runs.build(config.load(file, overrides or ()), folder or Path("runs") / file.stem, data, cache)
     runs.work(one)
     _show_measures([("target", one.traces)], None)
+
+
+@app.command(hidden=True)
+def rank(folder: Path) -> None:
+    """The training of one rank of a run that has several; started by that run itself."""
+    from . import run as runs
+
+    one = runs.open_run(folder)
+    runs.train_part(one, *runs.domains(one))
 
 
 @app.command()

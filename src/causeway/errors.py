@@ -19,6 +19,10 @@ class MissingExtra(ImportError):
         super().__init__(f'{who} needs {library}. Install it with: pip install "causeway[{extra}]"')
 
 
+class Interrupted(Exception):
+    """Ctrl-C, after the run was saved. No KeyboardInterrupt, which Typer would turn into silence."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A sentence that helps: the closest known word, or all of them."""
     known = sorted(known)

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -25,12 +24,12 @@ from .bridges import identity
 from .config import Tree
 from .data import Domain, Spec
 from .disk import exclusive, whole
-from .errors import ConfigError
+from .errors import ConfigError, Interrupted
 from .evaluate import Evaluation
 from .metrics import Trace
 from .monitors import none
 from .policies import Policy
-from .train import Training, train
+from .train import Training, stopping, train
 
 
 @dataclass(frozen=True)
@@ -111,14 +110,15 @@ def domains(run: Run) -> tuple[Domain, Domain]:
 
 def work(run: Run) -> None:
     """Train and test a run, going on where it was left; nothing is done twice."""
-    if int(os.environ.get("LOCAL_RANK", "0")):  # set by the launcher of several ranks, of which the first does the rest
-        return _train(run, *domains(run))
     with held(run):
         if run.trained and run.tested:
             return
         source, target = domains(run)
         if not run.trained:
-            _train(run, source, target)
+            if run.experiment.train.devices == 1:
+                train_part(run, source, target)
+            else:
+                _train_in_ranks(run)
         evaluate.save(run.folder / "target.npz", test(run, target))
 
 
@@ -160,14 +160,25 @@ def flat(tree: Tree, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _train(run: Run, source: Domain, target: Domain) -> None:
+def train_part(run: Run, source: Domain, target: Domain) -> None:
+    """Train what the run's method trains and save it. Each of several ranks does this; the first one saves."""
     e = run.experiment
     torch.manual_seed(e.seed)
     start = load_part(Path(e.start)) if e.start else None
     method = e.method.build(source, target, e.seed, start)
-    if not train(method, e.train, e.seed, run.folder):
-        return
-    save_part(run.folder, method.part, target.spec)
+    if train(method, e.train, e.seed, run.folder):
+        save_part(run.folder, method.part, target.spec)
+
+
+def _train_in_ranks(run: Run) -> None:
+    """Train in processes of their own: the launcher begins its program once more for every further rank, and that
+    program must then do this run's training and nothing else."""
+    with stopping() as stop:  # Ctrl-C reaches the ranks too: they save and leave
+        code = subprocess.Popen([sys.executable, "-m", "causeway", "rank", str(run.folder)]).wait()
+    if stop.is_set():
+        raise Interrupted("Stopped and saved. The same command goes on from there.")
+    if code:
+        raise ConfigError(f"{run.folder}: a rank ended with code {code}; what it said stands above.")
 
 
 def test(run: Run, target: Domain) -> list[Trace]:

@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from .disk import whole
-from .errors import ConfigError
+from .errors import ConfigError, Interrupted
 from .methods import Cost, Method
 from .progress import bar
 
@@ -42,10 +42,6 @@ class Training:
             raise ConfigError("steps, save_every and log_every must be at least 1.")
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, after the run was saved."""
-
-
 def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
     """Run ``method`` to its last step, resuming from ``folder`` when it holds a checkpoint.
 
@@ -61,8 +57,9 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
     method.prepare()
     weights = [weight for weight in method.parameters() if weight.requires_grad]
     if not any(True for _ in zip(range(1), method.batches(0))):
-        save(folder, method, None, settings.steps)
-        return True
+        if fabric.is_global_zero:
+            save(folder, method, None, settings.steps)
+        return bool(fabric.is_global_zero)
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     start = restore(folder, method, optimizer)
     module, optimizer = fabric.setup(method, optimizer)
@@ -72,7 +69,8 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
         row = shown.add_task(folder.name, total=settings.steps, completed=start, unit="steps")
         began = time.perf_counter()
         for step, batch in zip(range(start, settings.steps), method.batches(start)):
-            torch.manual_seed(seed * 1_000_003 + step)  # dropout and noise repeat on resume
+            # dropout and noise repeat on resume, and differ between ranks
+            torch.manual_seed(seed * 1_000_003 + step + (fabric.global_rank << 40))
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(settings, step)
             cost = module.cost(_moved(batch, fabric.device), progress=step / settings.steps)
@@ -96,11 +94,20 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
                     method.eval()
                     _write(log, {"step": done, **method.check()})
                     method.train()
-                if last or stop.is_set() or done % settings.save_every == 0:
-                    save(folder, method, optimizer, done)
-            if stop.is_set() and not last:
+            stops = _any(fabric, stop.is_set())
+            if fabric.global_rank == 0 and (last or stops or done % settings.save_every == 0):
+                save(folder, method, optimizer, done)
+            if stops and not last:
                 raise Interrupted(f"Stopped at step {done} and saved. The same command goes on from there.")
     return bool(fabric.is_global_zero)
+
+
+def _any(fabric: Fabric, said: bool) -> bool:
+    """Whether any rank said so: ranks that stopped at different steps would wait for one another for ever."""
+    if fabric.world_size == 1:
+        return said
+    heard: Any = fabric.all_reduce(torch.tensor(float(said), device=fabric.device), reduce_op="sum")
+    return bool(heard > 0)
 
 
 def _clipped(fabric: Fabric, module: Any, optimizer: Any, clip: float) -> float:

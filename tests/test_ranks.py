@@ -1,0 +1,65 @@
+"""Several ranks (CI runs this file): processes that each add a batch of their own to a step."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from causeway import run
+from causeway.train import learning_rate
+from test_run import EXPERIMENT, file, one, recordings  # noqa: F401
+
+RANKS = "train.devices=2"
+pytestmark = pytest.mark.slow
+
+
+def test_a_step_of_two_ranks_follows_the_mean_of_their_gradients(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    made = one(file, tmp_path / "two", recordings, RANKS, "train.steps=1", "train.clip=0")
+    run.work(made)
+    settings, source, target = made.experiment.train, *run.domains(made)
+    torch.manual_seed(0)
+    method = made.experiment.method.build(source, target, 0, None)
+    optimizer = torch.optim.AdamW(
+        method.parameters(), lr=learning_rate(settings, 0), weight_decay=settings.weight_decay
+    )
+    method.prepare()
+    for rank in (0, 1):
+        method.rank = rank
+        torch.manual_seed(rank << 40)
+        (sum(method.cost(next(method.batches(0)), progress=0.0).terms.values()) / 2).backward()
+    optimizer.step()
+    found, wanted = load_file(tmp_path / "two" / "part.safetensors"), method.part.state_dict()
+    assert all(torch.allclose(found[name], wanted[name], atol=1e-6) for name in wanted)
+    assert made.tested
+
+
+def test_two_ranks_stop_together_and_go_on(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    file.write_text(EXPERIMENT.split("[arms")[0].replace("seeds = [0]\n", "").replace("steps = 12", "steps = 3000"))
+    command = [sys.executable, "-m", "causeway", "train", str(file), RANKS, "--data", str(recordings)]
+    command += ["--folder", str(tmp_path / "two"), "--cache", str(tmp_path / "cache")]
+    log = tmp_path / "two" / "log.jsonl"
+    started = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not log.exists() or log.read_text().count("\n") < 20:
+        assert started.poll() is None, started.communicate()
+        time.sleep(0.05)
+    os.killpg(started.pid, signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 130 and "goes on from there" in said, said
+    before = torch.load(tmp_path / "two" / "last.pt", weights_only=True)["step"]
+    assert 20 <= before < 3000
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
+    assert max(steps) <= before
+
+
+def test_a_rank_that_fails_ends_the_run(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    made = one(file, tmp_path / "two", recordings, RANKS, "train.learning_rate=1e30")
+    with pytest.raises(run.ConfigError, match="what it said stands above"):
+        run.work(made)
+    assert not made.trained
