@@ -23,7 +23,7 @@ def main(folder: Path = Path("runs/example")) -> None:
         for side in ("source", "target"):
             world = {"name": "lanes", "preset": side, **SMALL}
             recorded = {"name": "lerobot", "root": "{data}/" + side}
-            tree[side] = {"dataset": recorded, "simulator": world, "block_s": 1.0, "held_out": 0.0}
+            tree[side] = {"dataset": recorded, "simulator": world, "block_s": 1.0}
         arms[name] = run.build(tree, folder / name, data=folder / "data")
         run.work(arms[name])
     metric = completion.Config().build()

@@ -3,11 +3,9 @@
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 import torch
 
 from causeway.data import Batch, Moments
-from causeway.errors import DataError
 
 Make = Callable[..., Moments]
 
@@ -22,25 +20,11 @@ def test_a_chunk_ends_with_its_episode(moments: Make) -> None:
     assert chunk[2, :, 0].tolist() == steer[[19, 19, 19]].tolist()  # not the next episode's
 
 
-def test_batch_k_depends_on_seed_and_k_alone(moments: Make) -> None:
-    recorded = moments()
-    through = recorded.batches(8, seed=3)
-    later = [next(through) for _ in range(5)][4]
-    resumed = next(recorded.batches(8, seed=3, start=4))
-    assert torch.equal(later.images, resumed.images) and torch.equal(later.state, resumed.state)
-    assert not torch.equal(later.images, next(recorded.batches(8, seed=4, start=4)).images)
-
-
 def test_selecting_keeps_rows_and_hiding_takes_the_demonstration(moments: Make) -> None:
     recorded = moments()
     part = recorded.select(np.arange(60) % 2 == 0).select(np.array([1, 2]))
     assert part.rows.tolist() == [2, 4]
     assert part.hidden().take().actions is None and recorded.take().actions is not None
-
-
-def test_an_empty_set_gives_no_batches(moments: Make) -> None:
-    with pytest.raises(DataError, match="empty set"):
-        next(moments().select(np.arange(0)).batches(4, seed=0))
 
 
 def test_a_batch_can_be_cut() -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from causeway import domain
+from causeway import config, domain
 from causeway.data import Domain, Moments
 from causeway.errors import ConfigError, DataError
+from recordings import write_lerobot
 
 Make = Callable[..., Moments]
 
@@ -85,8 +87,6 @@ def test_rates_must_agree_when_chunks_are_learned(domains: Callable[..., tuple[D
 
 
 def test_a_domain_needs_data() -> None:
-    from pathlib import Path
-
     with pytest.raises(ConfigError, match=r"\[source\] needs a dataset"):
         domain.build("source", domain.Config(), domain.Picture(), 1, Path("x"), 0)
 
@@ -97,3 +97,19 @@ def test_an_empty_dataset_is_refused(tmp_path) -> None:  # type: ignore[no-untyp
     empty = SimpleNamespace(root="data/none", episodes=())
     with pytest.raises(DataError, match="data/none holds no moments"):
         domain.read("source", empty, domain.Crop(), domain.Picture(), 1, tmp_path)  # type: ignore[arg-type]
+
+
+def test_only_recordings_that_are_tested_on_lose_a_share_to_the_test(tmp_path: Path) -> None:
+    root = str(write_lerobot(tmp_path / "drives", 6))
+    dataset = config.component("dataset", {"name": "lerobot", "root": root})
+    settings = domain.Config(dataset=dataset, block_s=0.5, tune=0.2, held_out=0.3)
+
+    def build(name: str, settings: domain.Config, source: Domain | None) -> Domain:
+        return domain.build(name, settings, domain.Picture(24, 32), 1, tmp_path / "cache", 0, source)
+
+    source = build("source", settings, None)
+    target = build("target", settings, source)
+    driven = build("target", replace(settings, simulator="a world to be driven in"), source)
+    elsewhere = build("target", replace(settings, test_dataset=dataset), source)
+    assert len(source.test) == len(driven.test) == 0 < len(target.test) < len(elsewhere.test) == 45
+    assert len(source.unlabelled) == len(driven.unlabelled) > len(target.unlabelled)

@@ -1,6 +1,6 @@
 """What flows through the toolkit: moments of a domain, stacked in batches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-from .errors import DataError
 
 
 @dataclass(frozen=True)
@@ -97,15 +95,6 @@ class Moments:
     def hidden(self) -> "Moments":
         """The same moments with nobody's demonstration."""
         return replace(self, actions=None)
-
-    def batches(self, size: int, seed: int, start: int = 0) -> Iterator[Batch]:
-        """Endless random batches; batch k depends on (seed, k) alone, so a resumed run sees the same data."""
-        if not len(self):
-            raise DataError("Cannot draw batches from an empty set of moments.")
-        step = start
-        while True:
-            yield self.take(np.random.default_rng((seed, step)).integers(len(self), size=size))
-            step += 1
 
 
 @dataclass(frozen=True)

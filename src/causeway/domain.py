@@ -33,7 +33,7 @@ class Config:
     simulator: Any = None  # a world to be tested in, closed loop
     limit: int | Literal["all"] = "all"  # how many moments keep their actions for training; 0 leaves none
     tune: float = 0.15  # share of the time blocks kept for choosing settings
-    held_out: float = 0.15  # share of the time blocks kept for the test, when there is no test_dataset
+    held_out: float = 0.15  # share of the target's blocks kept to test on, without test_dataset and simulator
     block_s: float = 20.0  # seconds in a time block; blocks, never single frames, are split
     crop: Crop = field(default_factory=Crop)  # what is cut off the pictures before they are resized
 
@@ -49,12 +49,13 @@ def build(
 ) -> Domain:
     """The domain that ``config`` describes. ``seed`` draws the few shots; the splits are the same for every seed.
 
-    A labeller takes the units of its guesses from ``source``.
+    Only a target, which has a ``source``, is tested; a labeller takes the units of its guesses from it.
     """
     if config.dataset is None:
         raise ConfigError(f"[{name}] needs a dataset to train on.")
     recorded = read(name, config.dataset.build(), config.crop, picture, horizon, cache)
-    held_out = 0.0 if config.test_dataset is not None else config.held_out
+    tested = source is not None and config.test_dataset is None and config.simulator is None
+    held_out = config.held_out if tested else 0.0
     train, tune, test = split(recorded, config.tune, held_out, config.block_s, name)
     if config.test_dataset is not None:
         test = read(name, config.test_dataset.build(), config.crop, picture, horizon, cache)

@@ -11,7 +11,7 @@ from . import clouds, film, plots, run
 from .agent import Agent
 from .bridges import identity
 from .clouds import Clouds
-from .data import Domain
+from .data import Domain, Moments
 from .film import Clip, Still
 from .findings import Finding, Tested, runs_of
 from .pictures import SMALL, enlarged, picture, uri
@@ -98,19 +98,19 @@ def _clips(best: Shown) -> dict[str, Clip]:
                 found[domain.name] = film.driven(agent, domain.simulator, e.evaluate.first_seed, size, domain.crop)
             except Exception as error:  # a crash is a fact, and shown, as it is in the evaluation
                 found[domain.name] = Clip("", "", f"crashed: {type(error).__name__}: {error}")
-        elif domain.test.actions is not None and len(domain.test):
-            found[domain.name] = film.along(agent, domain.test, _typical(best, domain))
+        elif len(unseen := domain.test if len(domain.test) else domain.tune) and unseen.actions is not None:
+            found[domain.name] = film.along(agent, unseen, _typical(best, domain, unseen))
     return found
 
 
-def _typical(best: Shown, domain: Domain) -> int:
+def _typical(best: Shown, domain: Domain, unseen: Moments) -> int:
     """Where a clip of a recording begins: in the target at the stretch of median error, in the source midway."""
-    index = film.steering(domain.test.action_names)
+    index = film.steering(unseen.action_names)
     traces = film.stretches(best.tested.traces)
     if domain.name != "target" or not traces:
-        return len(domain.test) // 2
+        return len(unseen) // 2
     median = sorted(traces, key=lambda trace: film.error(trace, index))[len(traces) // 2]
-    return film.place(domain.test, median, 0)
+    return film.place(unseen, median, 0)
 
 
 def _samples(best: Shown) -> dict[str, list[str]]:

@@ -45,6 +45,16 @@ def test_a_batch_holds_at_least_one_target_moment(domains: Make) -> None:
     assert sizes == {"source": 39, "target": 1}
 
 
+def test_batch_k_depends_on_seed_rank_and_k_alone(domains: Make) -> None:
+    method, same = build(*domains()), build(*domains())
+    through = method.batches(0)  # type: ignore[attr-defined]
+    later = [next(through) for _ in range(5)][4]
+    resumed = next(same.batches(4))  # type: ignore[attr-defined]
+    assert all(torch.equal(a.images, b.images) and torch.equal(a.state, b.state) for a, b in zip(later, resumed))
+    for other in (next(same.batches(5)), setattr(same, "rank", 1) or next(same.batches(4))):  # type: ignore[attr-defined]
+        assert not any(torch.equal(a.images, b.images) for a, b in zip(later, other))
+
+
 @pytest.mark.parametrize("label", [False, True])
 def test_terms_are_weighted_and_sum_to_the_loss(domains: Make, label: bool) -> None:
     torch.manual_seed(0)
