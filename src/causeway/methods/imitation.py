@@ -25,7 +25,7 @@ from ..bridges import identity
 from ..data import Batch, Domain, Joint, Moments, Spec
 from ..errors import ConfigError
 from ..features import Features, embedded
-from ..policies import Policy, cnn
+from ..policies import Policy, Wrapper, cnn
 from . import Cost, Method
 
 
@@ -61,32 +61,18 @@ class Config:
         return Imitation(self, source, target, seed, start)
 
 
-class Labelled(Policy):
+class Labelled(Wrapper):
     """A policy that is told which domain it is in: 0 the source, 1 the target; deployed, it is in the target."""
 
     def __init__(self, inner: Policy, spec: Spec):
-        super().__init__(spec)
-        self.inner, self.width = inner, inner.width
+        super().__init__(inner, spec)
+        self.width = inner.width
         self.side: Tensor | None = None  # (B,) the domains of the batch at hand
-
-    @property
-    def frozen(self) -> bool:
-        return self.inner.frozen
-
-    def begin(self) -> None:
-        self.inner.begin()
 
     def calibrate(self, moments: Moments) -> None:
         super().calibrate(moments)
         for name in ("action_mean", "action_scale", "state_mean", "state_scale"):
             getattr(self.inner, name)[: len(getattr(self, name))].copy_(getattr(self, name))
-
-    @property
-    def sight(self) -> str:
-        return self.inner.sight
-
-    def embed(self, images: Tensor) -> Tensor:
-        return self.inner.embed(images)
 
     def project(self, embedding: Tensor, state: Tensor) -> Tensor:
         side = torch.ones(len(state), device=state.device) if self.side is None else self.side

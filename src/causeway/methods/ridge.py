@@ -23,7 +23,7 @@ from ..bridges import identity
 from ..data import Batch, Domain, Moments, Spec
 from ..errors import ConfigError
 from ..features import embedded
-from ..policies import Policy, squeezenet
+from ..policies import Policy, Wrapper, squeezenet
 from . import Cost, Method
 from .imitation import shares
 
@@ -50,15 +50,14 @@ class Config:
         return Ridge(self, source, target)
 
 
-class Readout(Policy):
+class Readout(Wrapper):
     """Frozen eyes, standardised features, and one linear map to the actions."""
 
     def __init__(self, inner: Policy, spec: Spec):
-        super().__init__(spec)
+        super().__init__(inner, spec)
         if not inner.frozen:
             raise ConfigError("method 'ridge' needs a policy with frozen eyes, such as squeezenet or dino.")
         inner.requires_grad_(False)
-        self.inner = inner
         blank = torch.zeros(1, spec.cameras, 3, spec.height, spec.width, dtype=torch.uint8)
         self.width = inner.embed(blank).shape[1] + spec.state
         self.mean: Tensor
@@ -67,17 +66,6 @@ class Readout(Policy):
         self.register_buffer("mean", torch.zeros(self.width))
         self.register_buffer("scale", torch.ones(self.width))
         self.register_buffer("matrix", torch.zeros(self.width, spec.horizon * spec.action))
-
-    @property
-    def frozen(self) -> bool:
-        return True
-
-    @property
-    def sight(self) -> str:
-        return self.inner.sight
-
-    def embed(self, images: Tensor) -> Tensor:
-        return self.inner.embed(images)
 
     def project(self, embedding: Tensor, state: Tensor) -> Tensor:
         return (torch.cat([embedding, self.scaled(state)], 1) - self.mean) / self.scale
@@ -96,7 +84,7 @@ class Ridge(Method):
         self.config, self.source, self.target = config, source, target
         self.shares = shares(config.target_weight, config.guess_share, len(target.labelled), len(target.guessed))
         self.policy = config.part_for(target.spec)
-        self.policy.inner.begin()
+        self.policy.begin()
         self.augmentation = Augmentation(Augment(mirror=config.mirror), *_names(target))
         first = source.labelled if self.shares["source"] else target.labelled
         self.policy.calibrate(first if len(first) else target.guessed)

@@ -77,6 +77,28 @@ class Policy(nn.Module, ABC):
         return (state - self.state_mean) / self.state_scale
 
 
+class Wrapper(Policy):
+    """A policy that looks with the eyes of another."""
+
+    def __init__(self, inner: Policy, spec: Spec):
+        super().__init__(spec)
+        self.inner = inner
+
+    def begin(self) -> None:
+        self.inner.begin()
+
+    @property
+    def frozen(self) -> bool:
+        return self.inner.frozen
+
+    @property
+    def sight(self) -> str:
+        return self.inner.sight
+
+    def embed(self, images: Tensor) -> Tensor:
+        return self.inner.embed(images)
+
+
 class Head(nn.Module):
     """Regression of a chunk of actions: a Laplace distribution whose spread follows the demonstrations'.
 
