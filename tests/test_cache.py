@@ -100,8 +100,11 @@ def test_half_a_cache_does_not_count(dataset: Dataset, tmp_path: Path, spoil: st
 def test_an_unreadable_picture_leaves_no_cache(tmp_path: Path) -> None:
     root = write_csv(tmp_path / "drive", [f"{i}.png,lap,{i},{i * 100},0,0.5" for i in range(4)])
     (root / "images/2.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"episode lap/0000: images/2\.png cannot be read.*Run: causeway check"):
+    with pytest.raises(
+        DataError, match=r"episode lap/0000: images/2\.png cannot be read.*Run: causeway check"
+    ) as caught:
         cached(donkey.Config(str(root)).build(), 24, 32, Crop(), tmp_path / "cache")
+    assert type(caught.value) is DataError  # the command line shows the name of the class
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 
 
@@ -170,6 +173,7 @@ def test_moments_hold_every_row(dataset: Dataset, tmp_path: Path) -> None:
     np.testing.assert_array_equal(batch.actions[0], wrote[0].actions[[4, 4, 4]])
     np.testing.assert_array_equal(batch.actions[1], wrote[1].actions[[0, 1, 2]])
     np.testing.assert_array_equal(batch.state[1], wrote[1].state[0])
+    assert found.episode_names == ("t0", "t1", "t2")
     assert found.state_names == ("speed",) and found.action_names == ("steering", "throttle")
 
 

@@ -41,7 +41,7 @@ def test_list_shows_components_and_settings() -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("list", "alignmnet"), "There is no kind 'alignmnet'. Did you mean 'alignment'?"),
+        (("list", "alignmnet"), "There is no kind, component or section 'alignmnet'. Did you mean 'alignment'?"),
         (("list", "alignment", "transprot"), "Did you mean 'transport'?"),
         (("run", "none.toml"), "There is no experiment file none.toml"),
         (("evaluate", "nowhere", "--simulator", "lanes"), "nowhere is not a run"),

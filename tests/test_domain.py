@@ -10,7 +10,8 @@ import pytest
 from causeway import config, domain
 from causeway.data import Domain, Moments
 from causeway.errors import ConfigError, DataError
-from recordings import write_lerobot
+from causeway.recorder import Recorder, Recording
+from recordings import episode, views, write_lerobot
 
 Make = Callable[..., Moments]
 
@@ -94,9 +95,22 @@ def test_a_domain_needs_data() -> None:
 def test_an_empty_dataset_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
     from types import SimpleNamespace
 
-    empty = SimpleNamespace(root="data/none", episodes=())
+    empty = SimpleNamespace(root="data/none", episodes=(), cameras=("front",))
     with pytest.raises(DataError, match="data/none holds no moments"):
         domain.read("source", empty, domain.Crop(), domain.Picture(), 1, tmp_path)  # type: ignore[arg-type]
+
+
+class Worlds:
+    """Both the settings of a simulator and its worlds, which say what they show and ask for."""
+
+    def __init__(self, *actions: str) -> None:
+        self.cameras, self.state_names, self.action_names = ("front",), ("speed",), actions or ("steering", "throttle")
+
+    def build(self, count: int, seed: int) -> "Worlds":
+        return self
+
+    def close(self) -> None:
+        pass
 
 
 def test_only_recordings_that_are_tested_on_lose_a_share_to_the_test(tmp_path: Path) -> None:
@@ -109,7 +123,62 @@ def test_only_recordings_that_are_tested_on_lose_a_share_to_the_test(tmp_path: P
 
     source = build("source", settings, None)
     target = build("target", settings, source)
-    driven = build("target", replace(settings, simulator="a world to be driven in"), source)
-    elsewhere = build("target", replace(settings, test_dataset=dataset), source)
+    driven = build("target", replace(settings, simulator=Worlds()), source)
+    other = config.component("dataset", {"name": "lerobot", "root": str(write_lerobot(tmp_path / "others", 6))})
+    elsewhere = build("target", replace(settings, test_dataset=other), source)
     assert len(source.test) == len(driven.test) == 0 < len(target.test) < len(elsewhere.test) == 45
     assert len(source.unlabelled) == len(driven.unlabelled) > len(target.unlabelled)
+    with pytest.raises(DataError, match=r"\[target\] dataset and test_dataset share 6 episodes of .*, such as 't0'"):
+        build("target", replace(settings, test_dataset=dataset), source)
+    with pytest.raises(DataError, match=r"\[target\] there is nothing to test on"):
+        build("target", replace(settings, held_out=0.0), source)
+    with pytest.raises(
+        DataError, match=r"differ in actions: \('steering', 'throttle'\) and \('throttle', 'steering'\)"
+    ):
+        build("target", replace(settings, simulator=Worlds("throttle", "steering")), source)
+
+
+def test_what_is_wrong_shows_without_decoding_a_picture(tmp_path: Path) -> None:
+    dataset = config.component("dataset", {"name": "lerobot", "root": str(write_lerobot(tmp_path / "drives", 6))})
+    settings = domain.Config(dataset=dataset, block_s=0.5, tune=0.2, limit=500)
+    with pytest.raises(DataError, match="limit asks for 500"):
+        domain.build("source", settings, domain.Picture(24, 32), 1, tmp_path / "cache", 0, decode=False)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_target_that_nobody_demonstrated_takes_its_actions_from_the_source(
+    domains: Callable[..., tuple[Domain, Domain]],
+) -> None:
+    source, target = domains(limit=0)
+    blank = {
+        name: replace(getattr(target, name), actions=None, action_names=())
+        for name in ("labelled", "unlabelled", "tune")
+    }
+    domain.refuse_mismatch(source, replace(target, **blank), horizon=1)
+
+
+def test_recordings_without_actions_make_a_target_and_no_source(tmp_path: Path) -> None:
+    drives = write_lerobot(tmp_path / "drives", 6)
+    shown = tmp_path / "shown"
+    with Recorder(shown, Recording(("front",), 10, ("speed",), (), "image")) as recorder:
+        for number in range(6):
+            recorder.add(replace(episode(10, number, f"t{number}"), actions=None), views(10))
+    seen, driven = (config.component("dataset", {"name": "lerobot", "root": str(root)}) for root in (shown, drives))
+    settings = domain.Config(dataset=seen, block_s=0.5, tune=0.2, simulator=Worlds())
+
+    def build(name: str, settings: domain.Config, source: Domain | None) -> Domain:
+        return domain.build(name, settings, domain.Picture(24, 32), 1, tmp_path / "cache", 0, source)
+
+    source = build("source", replace(settings, dataset=driven), None)
+    target = build("target", settings, source)
+    domain.refuse_mismatch(source, target, 1)
+    assert target.spec == source.spec and not len(target.labelled) and len(target.unlabelled)
+    with pytest.raises(DataError, match="has no actions: nothing can be learned from it"):
+        build("source", settings, None)
+
+
+def test_no_chunk_reaches_into_a_block_that_is_held_back(moments: Make) -> None:
+    recorded = replace(long(moments), horizon=25)  # 2.5 s at 10 Hz
+    train, tune, test = domain.split(recorded, 0.2, 0.2, block_s=10.0)
+    held = {*tune.rows, *test.rows}
+    assert not any({*range(row, row + 25)} & held for row in train.rows)

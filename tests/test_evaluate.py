@@ -1,11 +1,13 @@
 """Intervals, paired differences, replay and drive."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from causeway import config, evaluate
 from causeway.agent import Agent
@@ -66,9 +68,54 @@ def test_a_paired_difference_is_narrower_than_two_intervals_apart() -> None:
     assert found.high - found.low < (one.high - one.low) + (other.high - other.low)
 
 
+def test_three_runs_that_differ_by_luck_are_rarely_called_different() -> None:
+    """Two equal arms whose trainings differ: an interval of 95 % may leave 0 out about once in twenty."""
+    metric, called = success.Config().build(), 0
+    for study in range(60):
+        luck = np.random.default_rng(study).normal(0, 0.15, 6)
+        runs = [traces(60, seed=100 * study + k + 1, better=float(luck[k])) for k in range(6)]
+        found = evaluate.difference(runs[:3], runs[3:], metric)
+        assert found is not None
+        called += not found.low <= 0 <= found.high
+    assert called <= 7
+
+
+def test_the_interval_over_runs_is_students_when_that_is_wider() -> None:
+    metric = {"success": success.Config().build()}
+    runs = [
+        [Trace(str(i), np.zeros((1, 1), np.float32), end="completed" if i < good else "stuck") for i in range(10)]
+        for good in (2, 5, 8)
+    ]
+    half = 4.303 * 0.3 / np.sqrt(3)  # t of two degrees of freedom, and the deviation of .2 .5 .8
+    assert evaluate.measure(runs, metric)["success"] == pytest.approx((0.5, max(0, 0.5 - half), min(1, 0.5 + half)))
+    assert stats.t.ppf(0.975, np.arange(1, 11)) == pytest.approx(evaluate.STUDENT, abs=1e-3)
+
+
+def test_a_handful_of_episodes_has_no_interval() -> None:
+    found = evaluate.measure([traces(5)], {"r": correlation.Config().build()})["r"]
+    assert np.isfinite(found.value) and np.isnan([found.low, found.high]).all()
+    assert np.isfinite(evaluate.measure([traces(6)], {"r": correlation.Config().build()})["r"].low)
+
+
+def test_a_crash_leaves_the_other_episodes_paired() -> None:
+    metric = success.Config().build()
+    ours, theirs = traces(40, 1, better=0.4), traces(40, 1)
+    crashed = [*ours[:-1], replace(ours[-1], error="RuntimeError: gone")]
+    found = evaluate.difference([crashed], [theirs], metric)
+    assert found is not None and found.value == pytest.approx(metric.measure(ours[:-1]) - metric.measure(theirs[:-1]))
+
+
+def test_a_command_that_is_no_number_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = agent(Spec(1, 32, 48, 1, 1, 2))
+    monkeypatch.setattr(driver, "act", lambda images, state: np.full((len(images), 2), np.nan, np.float32))
+    found = evaluate.drive(driver, World(), Evaluation(episodes=2), (32, 48))
+    assert all("the agent's command is nan" in trace.error for trace in found)
+
+
 def test_other_episodes_are_not_paired() -> None:
     metric = success.Config().build()
-    assert evaluate.difference([traces(10)], [traces(11)], metric) is None
+    others = [replace(trace, name=f"other {trace.name}") for trace in traces(10)]
+    assert evaluate.difference([traces(10)], [others], metric) is None
     same = evaluate.difference([traces(10)], [traces(10)], metric)
     assert same is not None and same == (0.0, 0.0, 0.0)
 

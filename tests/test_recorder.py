@@ -1,12 +1,12 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -128,34 +128,6 @@ def test_long_episodes_are_written_in_pieces(tmp_path: Path, monkeypatch: pytest
         np.testing.assert_array_equal(list(dataset.frames(1, start)), views(30, seed=1)[start:])
 
 
-def broken(**changes: Any) -> Any:
-    return replace(episode(5), **changes)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "frames", "said"),
-    [
-        (episode(5), views(4), "episode 0: 4 frames but 5 actions"),
-        (episode(5), views(6), "episode 0: 6 frames but 5 actions"),
-        (broken(actions=np.zeros((4, 2), np.float32)), views(5), "5 frames but 4 actions"),
-        (broken(actions=np.full((5, 2), np.nan, np.float32)), views(5), "actions are not finite at frame 0"),
-        (broken(state=np.full((5, 1), np.inf, np.float32)), views(5), "states are not finite at frame 0"),
-        (broken(actions=np.zeros((5, 3), np.float32)), views(5), "3 actions a frame, but named are steering, throttle"),
-        (broken(actions=None), views(5), "has no actions, but the recording names some"),
-        (broken(time_s=np.array([0, 0.1, 0.1, 0.2, 0.3])), views(5), "time goes back"),
-        (episode(5), views(5, cameras=2), "2 pictures of 1 cameras"),
-        (episode(5), [*views(4), picture(0, 12, 16)[None]], "frame 4 of front is 16x12, those before are 32x24"),
-        (episode(5), [*views(4), (b"\xff\xd8broken",)], "frame 4 of front cannot be read"),
-        (episode(0), [], "is empty"),
-    ],
-)
-def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path, wrong: Any, frames: Any, said: str) -> None:
-    with pytest.raises(DataError, match=said), Recorder(tmp_path / "set", RECORDING) as recorder:
-        recorder.add(episode(5, name="first"), views(5))
-        recorder.add(wrong, frames)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_an_episode_that_broke_off_cannot_be_passed_over(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="broke off"), Recorder(tmp_path / "set", RECORDING) as recorder:
         recorder.add(episode(5), views(5))
@@ -270,6 +242,31 @@ def test_a_broken_picture_stops_an_import(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.fromarray(picture(1)).save(buffer, "JPEG")
     (root / "images/3.jpg").write_bytes(buffer.getvalue()[:-40])
-    with pytest.raises(DataError, match="frame 3 of front cannot be read"):
-        copy(donkey.Config(str(root)).build(), tmp_path / "set")
+    source = donkey.Config(str(root)).build()
+    said = (
+        rf"{root} episode lap/0000: images/3.jpg cannot be read \(image file is truncated.*Run: causeway check {root}"
+    )
+    for pictures in ("image", "video"):
+        with pytest.raises(DataError, match=said) as caught:
+            copy(source, tmp_path / "set", pictures)
+        assert type(caught.value) is DataError
+    Image.fromarray(picture(1, 12, 16)).save(root / "images/3.jpg")
+    with pytest.raises(DataError, match=f"{root} episode lap/0000: images/3.jpg is 16x12, the first picture is 32x24"):
+        copy(source, tmp_path / "set")
+    (root / "images/3.jpg").unlink()
+    with pytest.raises(DataError, match=f"{root} images/3.jpg is missing"):
+        copy(source, tmp_path / "set")
     assert not (tmp_path / "set").exists()
+
+
+def test_the_script_in_the_docs_writes_what_reads_back_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parent.parent / "docs/data.md").read_text()
+    scripts = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    script = next(script for script in scripts if "Recorder(" in script)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(script, "docs/data.md", "exec"), {"__name__": "__main__"})
+    dataset = lerobot.Config("data/mine").build()
+    assert list(dataset.problems()) == []
+    assert [(e.name, len(e)) for e in dataset.episodes] == [("lap_0", 40), ("lap_1", 40), ("lap_2", 40)]
+    assert (dataset.cameras, dataset.rate_hz, dataset.state_names) == (("front",), 20, ("speed",))
+    assert next(dataset.frames(0)).shape == (1, 96, 128, 3)

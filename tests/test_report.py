@@ -1,127 +1,30 @@
-"""The report page: what it says, what it shows, and how it looks in a real browser."""
+"""What the report says of rows, draws of features and films, and the colours it draws with."""
 
+import math
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
-from causeway import clouds, evaluate, film, findings, report, study
+from causeway import clouds, evaluate, film, findings, plots, report, study
 from causeway.actions import direct
 from causeway.agent import Agent
 from causeway.bridges import identity
 from causeway.data import Moments, Spec
-from causeway.datasets import Episode
+from causeway.datasets import donkey, lerobot
+from causeway.domain import Config as Side
 from causeway.evaluate import Measure
-from causeway.metrics import Trace, correlation, mae
+from causeway.metrics import Trace
 from causeway.monitors import none
 from causeway.pictures import gauged
 from causeway.policies import cnn
-from causeway.recorder import Recorder, Recording
 from causeway.simulators import lanes
 from causeway.study import Row, Study
-
-METRICS = {"correlation": correlation.Config().build(), "mae": mae.Config().build()}
-EXPERIMENT = """
-title = "A <small> study"
-seeds = [0, 1]
-baseline = "plain"
-picture = { height = 32, width = 48 }
-method = { name = "imitation", batch = 8, policy = { name = "cnn", channels = [8, 8], bottleneck = 8, hidden = 8 } }
-train = { steps = 4, log_every = 1, checks = 2 }
-evaluate = { stretch_s = 2.0 }
-[source]
-dataset = { name = "lerobot", root = "{data}/source" }
-block_s = 1.0
-[target]
-dataset = { name = "lerobot", root = "{data}/target" }
-block_s = 1.0
-[sweep]
-"target.limit" = [0, 4]
-[arms.plain]
-method.target_weight = 0.0
-sweep = { "target.limit" = [0] }
-[arms.together]
-[arms.coral]
-method.alignment = { name = "coral" }
-sweep = { "target.limit" = [4] }
-"""
-
-
-def record(folder: Path, tint: int) -> None:
-    """Drives in which a bright bar stands where to steer."""
-    rng = np.random.default_rng(tint)
-    with Recorder(folder, Recording(("front",), 10, ("speed",), ("steering", "throttle"), "image")) as recorder:
-        for number in range(3):
-            steer = np.sin(np.arange(60) / 7 + number).astype(np.float32)
-            frames = rng.integers(0, 60, (60, 1, 32, 48, 3)).astype(np.uint8) + np.uint8(tint)
-            for frame, at in zip(frames, ((steer + 1) * 21).astype(int)):
-                frame[0, :, at : at + 5] = 220
-            actions = np.stack([steer, np.full(60, 0.5, np.float32)], 1)
-            recorder.add(Episode(str(number), np.arange(60) / 10, np.zeros((60, 1), np.float32), actions), list(frames))
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A study of eight runs, of which one is not done and one holds an episode that crashed."""
-    folder = tmp_path_factory.mktemp("study")
-    for name, tint in (("source", 0), ("target", 120)):
-        record(folder / "data" / name, tint)
-    (folder / "tiny.toml").write_text(EXPERIMENT)
-    planned = study.plan(folder / "tiny.toml", folder / "runs", (), folder / "data")
-    study.carry_out(planned)
-    runs = {p.run.folder.name: p.run for p in planned.runs}
-    (runs["coral-limit=4-s1"].folder / "target.npz").unlink()
-    broken = runs["together-limit=4-s0"]
-    crash = Trace("9@0s", np.zeros((0, 2), np.float32), error="OSError: the camera <fell> off")
-    evaluate.save(broken.folder / "target.npz", [*broken.traces, crash])
-    return planned
-
-
-@pytest.fixture(scope="module")
-def page(done: Study) -> Path:
-    path = done.folder / "report.html"
-    report.write(done, study.table(done, METRICS), path)
-    return path
-
-
-def test_the_page_names_every_arm_and_what_is_missing(page: Path, done: Study) -> None:
-    text = page.read_text()
-    for arm in ("plain", "together", "coral"):
-        assert f"</span>{arm}" in text
-    lead = re.search(r'<p class="lead"[^>]*>(.*?)</p>', text)
-    assert lead and "plain" in lead[1] and re.search("better|worse|No difference shown", lead[1])
-    assert "7 of 8 runs done" in text and "coral-limit=4-s1" in text
-    assert "1 episode crashed" in text and "the camera &lt;fell&gt; off" in text
-    assert "A &lt;small&gt; study" in text
-    for words in ("target.limit", "tune/target", "alignment", "correlation", "told_apart", "linear probe", "[method]"):
-        assert (words in text) == (words != "told_apart")
-
-
-def test_the_page_holds_its_pictures_and_needs_no_network(page: Path) -> None:
-    text = page.read_text()
-    shown = re.sub(r"<pre.*?</pre>|<code.*?</code>", "", text, flags=re.DOTALL)
-    assert not re.findall(r"https?://|@import|<link[^>]*stylesheet|<script[^>]*src", shown)
-    assert all(found.startswith(("data:", "#")) for found in re.findall(r'(?:src|href|poster)="([^"]{0,20})', shown))
-    assert text.count("data:video/mp4;base64,") == 2
-    assert text.count("data:image/jpeg;base64,") >= 16 + 2
-    assert not re.findall(r"<img(?![^>]* alt=\"[^\"]+\")", text)
-    assert len(text) < 3_000_000
-
-
-def test_a_study_without_a_number_still_has_a_page(done: Study, tmp_path: Path) -> None:
-    silent = replace(
-        done, runs=tuple(p for p in done.runs if p.run.folder.name == "coral-limit=4-s1"), baseline="coral"
-    )
-    report.write(silent, [], tmp_path / "report.html")
-    text = (tmp_path / "report.html").read_text()
-    assert "Nothing is measured yet." in text and "0 of 1 runs done" in text
-
 
 # --- what the rows say ---------------------------------------------------------------------------------------------
 
@@ -153,6 +56,9 @@ def test_the_headline_says_better_worse_or_nothing() -> None:
     assert "Only the baseline plain is measured so far." in headline(base)
     assert "nothing is paired" in headline(base, row("coral", 0.8))
     assert "Nothing is measured yet." in headline()
+    few = headline(base, row("coral", 0.8, (0.3, math.nan, math.nan)))
+    assert "Too little was tested to tell coral, the best other arm, from the baseline plain." in few
+    assert "+0.300, too few episodes or stretches for an interval." in few and "nan" not in few
 
 
 def test_lower_is_better_where_the_metric_says_so() -> None:
@@ -170,6 +76,10 @@ def test_the_context_says_when_another_metric_disagrees() -> None:
         other = row("a", 0.8, (0.3, low, 0.5), metric="mae")
         said = " ".join(findings.context(blank, [base, best, other], findings.Finding("success", "", best, base)))
         assert f"The other metrics {words}." in said
+    few = [base, *(row("a", 0.8, (0.3, math.nan, math.nan), metric=name) for name in ("success", "mae"))]
+    said = " ".join(findings.context(blank, few, findings.Finding("success", "", few[1], base)))
+    assert "Of 1 arm compared with plain: 1 too few to tell." in said and "agree" not in said
+    assert "The other metrics say of a: mae too few to tell." in said
 
 
 def test_the_context_warns_of_few_seeds_and_of_a_runner_up() -> None:
@@ -180,6 +90,83 @@ def test_the_context_warns_of_few_seeds_and_of_a_runner_up() -> None:
     apart = [rows[0], rows[1]._replace(seeds=3), rows[2]._replace(measure=Measure(0.6, 0.5, 0.65))]
     said = " ".join(findings.context(blank, apart, findings.Finding("success", "", apart[1], apart[0])))
     assert "seed" not in said and "overlap" not in said
+
+
+def planned(arm: str, seed: int, error: str = "", tested: bool = False) -> Any:
+    run = type("R", (), {"error": error, "tested": tested, "experiment": type("E", (), {"seed": seed})})
+    return type("P", (), {"arm": arm, "label": "limit=4", "run": run})
+
+
+def test_an_arm_that_failed_says_why() -> None:
+    broken = "FloatingPointError: step 3: loss is nan\n\nTraceback ..."
+    blank = replace(
+        Study("", "", (0, 1), "plain", (), Path()),
+        runs=(planned("plain", 0, tested=True), planned("plain", 1, "an old tale", tested=True),
+              planned("hot", 0, broken), planned("hot", 1, broken), planned("late", 0)),
+    )  # fmt: skip
+    why = "FloatingPointError: step 3: loss is nan"
+    assert findings.failures(blank) == [f"hot at limit=4 failed in 2 of 2 seeds: {why}"]
+    silent = report._silent(blank, [], [row("plain", 0.5, point="limit=4")], ["plain", "late", "hot"])
+    assert silent == [("late", "limit=4", "no number: not run yet"), ("hot", "limit=4", f"failed: {why}")]
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.42, 0.93), (0.3, 0.32), (0.5, 0.5), (math.nan, math.nan)])
+def test_the_axis_of_a_forest_plot_has_ticks_around_all_it_shows(low: float, high: float) -> None:
+    blank = replace(Study("", "", (0,), "plain", (), Path()), runs=(planned("plain", 0),))
+    middle = 0.31 if math.isnan(low) else (low + high) / 2
+    forest = findings.forest(blank, [row("plain", 0, measure=Measure(middle, low, high))], "")
+    line, places = forest.lines[0], [place for place, _ in forest.ticks]
+    assert 0 <= places[0] <= line.low <= line.value <= line.high <= places[-1] <= 100
+    assert len(places) >= 3
+    numbers = [float(label.replace("−", "-")) for _, label in forest.ticks]
+    assert min(numbers) <= middle <= max(numbers) and (not low < 0 or min(numbers) < low)
+
+
+# --- colours ---------------------------------------------------------------------------------------------------------
+
+SEEN_BY = {  # Machado et al. 2009, severity 1, on linear light
+    "most": np.eye(3),
+    "deuteranopes": np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]),
+    "protanopes": np.array([[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]),
+    "tritanopes": np.array([[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]]),
+}
+
+
+def linear(colour: str) -> Any:
+    value = np.array(ImageColor.getrgb(colour)) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted(float(linear(colour) @ [0.2126, 0.7152, 0.0722]) for colour in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def apart(one: str, other: str, eye: str) -> float:
+    """The distance of two colours in CIELAB."""
+    to_xyz = np.array([[0.4339, 0.3762, 0.1899], [0.2127, 0.7152, 0.0722], [0.0178, 0.1095, 0.8730]])
+    x, y, z = np.cbrt(np.stack([to_xyz @ np.clip(SEEN_BY[eye] @ linear(c), 0.01, 1) for c in (one, other)], 1))
+    return float(np.linalg.norm([116 * np.diff(y), 500 * np.diff(x - y), 200 * np.diff(y - z)]))
+
+
+@pytest.mark.parametrize(("mode", "paper"), [(0, "#ffffff"), (1, "#191c21")])
+def test_domains_have_colours_that_no_arm_has_and_everybody_sees(mode: int, paper: str) -> None:
+    colours = {name: pair[mode] for name, pair in plots.PALETTE.items()}
+    arms = [colours[plots.colour(arm)] for arm in range(plots.COLOURS + 1)]
+    for side, arm in product(("source", "target"), arms):
+        assert apart(colours[side], arm, "most") > 35
+    assert all(apart(colours["source"], colours["target"], eye) > 35 for eye in SEEN_BY)
+    assert all(contrast(colour, paper) > 3 for colour in (colours["source"], colours["target"], *arms))
+
+
+def test_every_figure_draws_domains_and_arms_in_their_own_colours() -> None:
+    cloud = np.random.default_rng(0).normal(size=(9, 2))
+    used = {
+        "domains": plots.scatter(cloud, cloud, "a"),
+        "arms": plots.learning("loss", [plots.Curve(i, [0, 1], [0.0, 1.0]) for i in range(3)], ["plain", "a", "b"]),
+    }
+    named = {what: set(re.findall(r"var\(--(source|target|base|arm\d)\)", svg)) for what, svg in used.items()}
+    assert named == {"domains": {"source", "target"}, "arms": {"base", "arm0", "arm1"}}
 
 
 # --- features and films --------------------------------------------------------------------------------------------
@@ -201,7 +188,7 @@ def test_the_projection_keeps_the_widest_directions() -> None:
 
 
 def test_the_strip_shows_guess_and_truth_on_their_sides() -> None:
-    image = np.asarray(gauged(Image.new("RGB", (480, 100)), "steering", 0.5, -0.5, "1.0 s")).astype(int)
+    image = np.asarray(gauged(Image.new("RGB", (480, 100)), "steering", 0.5, -0.5, "1.0 s", "#ff9000")).astype(int)
     bar = image[40:54]
     orange = np.argwhere((bar[..., 0] > 200) & (bar[..., 2] < 100))[:, 1]
     white = np.argwhere((bar > 200).all(-1))[:, 1]
@@ -220,67 +207,46 @@ def test_a_clip_of_a_recording_is_uninterrupted_and_as_long_as_can_be() -> None:
         assert abs(chosen[0] - first) <= 1 and abs(chosen[-1] - last) <= 1
 
 
-def test_a_clip_and_the_failures_of_a_driven_agent() -> None:
+def test_a_clip_and_the_failures_of_a_driven_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     world = lanes.Config(limit_s=0.5, cars=0, oncoming=0, cones=0)
     policy = cnn.Config(channels=(8, 8), bottleneck=8, hidden=8).build(Spec(1, 32, 48, 1, 1, 2))
     agent = Agent(policy, identity.Config().build(), direct.Config().build(), none.Config().build())
-    clip = film.driven(agent, world, 7, (32, 48), None)
+    clip = film.driven(agent, world, 7, (32, 48), None, "#ff9000")
     assert clip.film.startswith("data:video/mp4") and clip.words == "episode 7, ended: timeout"
     traces = evaluate.drive(agent, world, evaluate.Evaluation(2, 7), (32, 48))
-    stills = film.endings(traces, world)
+    stills = film.endings(traces, world, "#ff9000")
     assert [still.words.split(",")[0] for still in stills] == [f"seed {s}: timeout after 0.5 s" for s in (7, 8)]
     assert "taken through again" not in stills[0].words
+    monkeypatch.setattr(film, "SECONDS", 0.2)
+    cut = film.driven(agent, world, 7, (32, 48), None, "#ff9000")
+    assert cut.words == "episode 7, the clip ends after 0.2 s; the episode went on"
 
 
-# --- in a browser --------------------------------------------------------------------------------------------------
-
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("there is no Chromium on this machine: nobody has looked at the page")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield opened
-        opened.close()
+def test_the_colours_of_the_birds_eye_view_are_all_explained() -> None:
+    config = lanes.Config(height=16, width=24, cars=2, cones=30)
+    worlds = config.build(count=8, seed=0)
+    worlds.reset(seed=list(range(8)))
+    seen = set()
+    for _ in range(12):
+        for _ in range(5):
+            worlds.step(worlds.expert())
+        above = worlds.render()[:, :, 4 * config.width :].reshape(-1, 3)
+        seen |= {"#{:02x}{:02x}{:02x}".format(*colour) for colour in np.unique(above, axis=0)}
+    assert seen == set(film.seen_from_above(Side(simulator=config)))
+    assert film.seen_from_above(Side()) == {}
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "light"), (390, "dark")])
-def test_the_page_looks_right(browser: Any, page: Path, tmp_path: Path, width: int, scheme: str) -> None:
-    tab = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
-    said: list[str] = []
-    asked: list[str] = []
-    tab.on("console", lambda message: said.append(message.text))
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    tab.on("request", lambda request: asked.append(request.url[:60]))
-    tab.goto(page.as_uri())
-    tab.wait_for_function("[...document.querySelectorAll('video')].every(video => video.readyState > 0 || video.error)")
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width  # before a screenshot stretches the window
-    tab.screenshot(path=tmp_path / "page.png", full_page=True)
-    pixels = np.asarray(Image.open(tmp_path / "page.png").convert("L")).astype(float)
-    assert pixels.std() > 10
-    assert (pixels[:60, :8].mean() < 60) == (scheme == "dark")
-    assert tab.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
-    assert tab.evaluate("[...document.querySelectorAll('video')].every(video => video.duration > 0 && !video.error)")
-    assert all(url.startswith(("file:", "data:", "blob:")) for url in asked), asked
-    assert not said, said
-    tab.close()
+def test_the_side_of_a_positive_steering_is_said_only_where_it_is_known() -> None:
+    assert film.rightward(Side(simulator=lanes.Config()))
+    assert film.rightward(Side(dataset=donkey.Config(root="x")))
+    assert not film.rightward(Side(dataset=lerobot.Config(root="x")))
+    assert not film.rightward(Side(dataset=donkey.Config(root="x"), test_dataset=lerobot.Config(root="y")))
 
 
-@pytest.mark.browser
-def test_a_heading_sorts_the_table(browser: Any, page: Path) -> None:
-    tab = browser.new_page(viewport={"width": 1280, "height": 844})
-    tab.goto(page.as_uri())
-    tab.get_by_role("button", name="value [95 %]").click()
-    cells = "document.querySelectorAll('.sortable tbody td[data-value]:nth-child(4)')"
-    values = tab.evaluate(f"[...{cells}].map(cell => Number(cell.dataset.value))")
-    assert len(values) > 4 and values == sorted(values)
-    tab.close()
+def test_a_stretch_is_found_by_the_name_of_its_recording() -> None:
+    named = Moments(
+        np.zeros((6, 1, 3, 2, 2), np.uint8), np.zeros((6, 1), np.float32), None, np.repeat([0, 1], 3),
+        np.tile(np.arange(3) / 10, 2), np.arange(6), episode_names=("a", "b@home"),
+    )  # fmt: skip
+    trace = Trace("b@home@0s", np.zeros((3, 1), np.float32), time_s=np.arange(3) / 10)
+    assert film.place(named, trace, 1) == 4

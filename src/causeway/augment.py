@@ -6,7 +6,7 @@ import kornia.augmentation as K
 import torch
 from torch import Tensor, nn
 
-from .data import Batch
+from .data import Batch, Spec
 from .errors import ConfigError, nearest
 
 
@@ -26,10 +26,12 @@ class Augment:
         str, ...
     ] = ()  # state and actions that change sign in a mirror, e.g. ["steering"]; none: no mirroring
 
-    @property
-    def pictures_change(self) -> bool:
-        """Whether anything but mirroring is asked for."""
-        return replace(self, mirror=()) != Augment()
+    def __post_init__(self) -> None:
+        for name, most in (("hue", 0.5), ("grey", 1.0), ("blur", 1.0), ("shift", 1.0), ("erase", 1.0)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ConfigError(f"{name} must be between 0 and {most:g}, not {getattr(self, name)}.")
+        if min(self.brightness, self.contrast, self.saturation) < 0:
+            raise ConfigError("brightness, contrast and saturation must not be negative.")
 
 
 class Augmentation(nn.Module):
@@ -76,10 +78,16 @@ class Augmentation(nn.Module):
 
     def turn(self, state: Tensor, actions: Tensor | None, chosen: Tensor) -> tuple[Tensor, Tensor | None]:
         """State (B, S) and actions (B, T, A) as they are in the mirror, for the ``chosen`` (B,) moments."""
-        state = torch.where(chosen[:, None], state * self.state_signs, state)
+        state = torch.where(chosen[:, None], state * self.state_signs.to(state.device), state)
         if actions is not None:
-            actions = torch.where(chosen[:, None, None], actions * self.action_signs, actions)
+            actions = torch.where(chosen[:, None, None], actions * self.action_signs.to(actions.device), actions)
         return state, actions
+
+
+def refuse_mirrored_cameras(mirror: tuple[str, ...], spec: Spec) -> None:
+    """In a mirror the left camera is the right one; nobody here knows which is which."""
+    if mirror and spec.cameras > 1:
+        raise ConfigError(f"mirror works with one camera, and there are {spec.cameras}. Choose one, or do not mirror.")
 
 
 def signs(names: tuple[str, ...], turned: tuple[str, ...]) -> Tensor:

@@ -105,6 +105,7 @@ def moments(dataset: Dataset, frames: NDArray[np.uint8], horizon: int) -> Moment
         horizon=horizon,
         state_names=dataset.state_names,
         action_names=dataset.action_names,
+        episode_names=tuple(episode.name for episode in episodes),
     )
 
 

@@ -6,9 +6,11 @@ import inspect
 import io
 import pkgutil
 import tokenize
-from dataclasses import MISSING, Field, fields
+import types
+import typing
+from dataclasses import MISSING, Field, fields, is_dataclass
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import ConfigError, nearest
 
@@ -25,6 +27,7 @@ FOLDERS = {  # kind, the key in an experiment file -> folder of this package
     "monitor": "monitors",
     "metric": "metrics",
 }
+WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
 class Setting(NamedTuple):
@@ -49,17 +52,20 @@ def names(kind: str) -> list[str]:
 
 
 def find(kind: str, name: str) -> ModuleType:
-    """The module that implements ``name``; a dotted name imports a component from outside the package."""
-    if "." not in name:
-        if name not in names(kind):
-            raise ConfigError(f"No {kind} is called '{name}'. {nearest(name, names(kind))}")
+    """The module that implements ``name``: one of ours, or any that Python can import."""
+    if name in names(kind):
         return importlib.import_module(f"{__package__}.{FOLDERS[kind]}.{name}")
+    if "." not in name and importlib.util.find_spec(name) is None:
+        raise ConfigError(f"No {kind} is called '{name}'. {nearest(name, names(kind))}")
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
+        looked = "It is looked for in the present folder, beside the experiment file and along PYTHONPATH."
+        raise ConfigError(f"{kind} '{name}' cannot be imported: {error}. {looked}") from error
+    except ImportError as error:
         raise ConfigError(f"{kind} '{name}' cannot be imported: {error}.") from error
-    if not hasattr(module, "Config"):
-        raise ConfigError(f"{kind} '{name}' has no Config class, so it is not a component.")
+    if not is_dataclass(getattr(module, "Config", None)):
+        raise ConfigError(f"{kind} '{name}' has no dataclass Config, so it is not a component.")
     return module
 
 
@@ -77,8 +83,16 @@ def summary(kind: str, name: str) -> str:
 
 def settings(config: type) -> list[Setting]:
     """Each setting of a Config with its type, default and the comment that trails it in the source."""
-    comments = _trailing_comments(config)
-    return [Setting(f.name, _type_name(f), _default(f), comments.get(f.name, "")) for f in fields(config)]
+    comments, hints = _trailing_comments(config), typing.get_type_hints(config)
+    found = []
+    for f in fields(config):
+        nested = f.default_factory if isinstance(f.default_factory, type) and not kind_of(f.name) else None
+        if nested is not None and is_dataclass(nested):  # its settings, by their dotted names
+            found += [each._replace(name=f"{f.name}.{each.name}") for each in settings(nested)]
+        else:
+            type_name = f"one {kind}" if (kind := kind_of(f.name)) else in_words(hints[f.name])
+            found.append(Setting(f.name, type_name, _default(f), comments.get(f.name, "")))
+    return found
 
 
 def _trailing_comments(config: type) -> dict[str, str]:
@@ -94,8 +108,18 @@ def _trailing_comments(config: type) -> dict[str, str]:
     return comments
 
 
-def _type_name(f: "Field[object]") -> str:
-    return f.type if isinstance(f.type, str) else getattr(f.type, "__name__", str(f.type)).replace("typing.", "")
+def in_words(hint: Any) -> str:
+    """A type in the words of an experiment file."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return " or ".join(repr(value) for value in inner)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(in_words(each) for each in inner if each is not type(None))
+    if origin is tuple:
+        return f"a list, each {in_words(inner[0])}"
+    if is_dataclass(hint):
+        return "a table of settings"
+    return WORDS.get(hint, str(hint))
 
 
 def _default(f: "Field[object]") -> str:

@@ -30,13 +30,15 @@ Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change:
 
 def main() -> None:
     """Run the command line; a mistake is one sentence on standard error, not a traceback."""
+    sys.path.insert(0, "")  # components of one's own may lie in the present folder
     try:
         code = app(standalone_mode=False) or 0
         if code == 130:  # Typer makes this of KeyboardInterrupt
             fail("Stopped. The same command goes on from the last checkpoint.", 130)
         sys.exit(code)
-    except (ConfigError, DataError, MissingExtra, FloatingPointError) as error:
-        fail(f"{type(error).__name__}: {error}", 2)
+    except (ConfigError, DataError, MissingExtra, FloatingPointError, OSError) as error:
+        kind = next(kind for kind in (DataError, OSError, type(error)) if isinstance(error, kind))
+        fail(f"{kind.__name__}: {error}", 2)
     except Interrupted as error:
         fail(str(error), 130)
     except typer.Abort:
@@ -75,7 +77,7 @@ def collect(
     simulator: str,
     destination: Path,
     settings: Overrides = None,
-    episodes: Annotated[int, typer.Option(help="Demonstrations to keep; failed ones are thrown away.")] = 50,
+    episodes: Annotated[int, typer.Option(min=1, help="Demonstrations to keep; failed ones are thrown away.")] = 50,
     seed: Annotated[int, typer.Option(help="Of the first episode; the others follow.")] = 0,
     noise: Annotated[
         float, typer.Option(help="How hard the expert is pushed off its path, so that it shows how to return.")
@@ -133,11 +135,14 @@ def train(
 
     Example: causeway train experiments/one.toml train.steps=500 --data data --folder runs/one
     """
+    tree = _experiment(file, overrides)
+    if "arms" in tree or "seeds" in tree:
+        raise ConfigError(f"{file} has arms or seeds: it is a study. Carry it out with: causeway run {file}")
     from . import run as runs
 
-    one = runs.build(config.load(file, overrides or ()), folder or Path("runs") / file.stem, data, cache)
+    one = runs.build(tree, folder or Path("runs") / file.stem, data, cache)
     runs.work(one)
-    _show_measures([("target", one.traces)], None)
+    _refuse_crashes(_show_measures([("target", one.traces)], None))
 
 
 @app.command(hidden=True)
@@ -156,7 +161,8 @@ def run(
     data: Data = None,
     folder: Folder = None,
     cache: Cache = None,
-    jobs: Annotated[int, typer.Option(help="Runs at a time, each in a process of its own.")] = 1,
+    arm: Annotated[list[str] | None, typer.Option(help="Only this arm, and what it begins from; repeatable.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
     allow_failures: Annotated[bool, typer.Option(help="Exit 0 even if episodes crashed.")] = False,
 ) -> None:
     """Carry out a study: every arm, sweep and seed of an experiment file, then its table and report.
@@ -164,13 +170,16 @@ def run(
     What is done is not done again, and what was killed goes on.
     Example: causeway run experiments/donkey.toml --data ../shared/data
     """
+    _experiment(file, overrides)
     from . import study as studies
 
     study = studies.plan(file, folder or Path("runs") / file.stem, overrides or (), data, cache)
-    studies.carry_out(study, jobs)
-    failed = _publish(study)
-    if failed and not allow_failures:
-        fail(f"{failed} episodes crashed: see the report. --allow-failures accepts them.", 1)
+    failed = studies.carry_out(study, jobs, arm or ())
+    crashed = _publish(study)
+    if failed:
+        fail(f"{len(failed)} runs failed: {', '.join(failed)}. Each has an error.txt in its folder.", 1)
+    if crashed and not allow_failures:
+        fail(f"{crashed} episodes crashed: see the report. --allow-failures accepts them.", 1)
 
 
 @app.command()
@@ -180,6 +189,7 @@ def evaluate(
     simulator: Annotated[str, typer.Option(help="A simulator to drive in, closed loop, e.g. lanes.")] = "",
     settings: Overrides = None,
     data: Data = None,
+    cache: Cache = None,
     csv: Csv = None,
     each: Annotated[bool, typer.Option(help="A line for each episode too.")] = False,
 ) -> None:
@@ -191,7 +201,7 @@ def evaluate(
 
     from . import run as runs
 
-    one = runs.open_run(run, data)
+    one = runs.open_run(run, data, cache)
     if one.experiment.train.threads:
         torch.set_num_threads(one.experiment.train.threads)
     if bool(dataset) == bool(simulator):
@@ -205,7 +215,7 @@ def evaluate(
     if each:
         episodes = dict.fromkeys(trace.name.split("@")[0] for trace in traces)
         named += [(f"episode {e}", [t for t in traces if t.name.split("@")[0] == e]) for e in episodes]
-    _show_measures(named, csv)
+    _refuse_crashes(_show_measures(named, csv))
 
 
 @app.command()
@@ -216,6 +226,7 @@ def report(
 
     Example: causeway report experiments/donkey.toml --data ../shared/data
     """
+    _experiment(file, overrides)
     from . import study as studies
 
     _publish(studies.plan(file, folder or Path("runs") / file.stem, overrides or (), data, cache))
@@ -223,26 +234,58 @@ def report(
 
 @app.command("list")
 def list_(kind: str = typer.Argument(""), name: str = typer.Argument("")) -> None:
-    """Show every component, those of one kind, or the settings of one.
+    """Show every component, those of one kind, the settings of one, or those of a section of an experiment file.
 
     Example: causeway list alignment transport
     """
     console = Console()
-    kinds = [kind] if kind else sorted(catalog.FOLDERS)
+    kinds = [kind] if kind else [each for each in sorted(catalog.FOLDERS) if catalog.names(each)]
     if kind and kind not in catalog.FOLDERS:
-        raise ConfigError(f"There is no kind '{kind}'. {nearest(kind, catalog.FOLDERS)}")
+        of = [each for each in catalog.FOLDERS if kind in catalog.names(each)]
+        if len(of) != 1:  # the name of a component says its kind, if only one kind has it
+            return _show_settings(console, *_section(kind))
+        kind, name = of[0], kind
     if name:
         module = catalog.find(kind, name)
-        console.print((module.__doc__ or "").strip() + "\n", markup=False)
-        table = Table("setting", "type", "default", "meaning", box=None)
-        for setting in catalog.settings(module.Config):
-            table.add_row(*setting)
-        return console.print(table)
+        return _show_settings(console, module.__doc__ or "", module.Config)
     table = Table("kind", "name", "what it is", box=None)
     for each in kinds:
         for known in catalog.names(each):
             table.add_row(each, known, catalog.summary(each, known))
     console.print(table)
+
+
+def _section(name: str) -> tuple[str, Any]:
+    """What a section of an experiment file is about, and its settings."""
+    from . import domain, evaluate, run, train
+
+    sections = {
+        "experiment": run.Experiment,
+        "source": domain.Config,
+        "target": domain.Config,
+        "picture": domain.Picture,
+        "train": train.Training,
+        "evaluate": evaluate.Evaluation,
+    }
+    if name not in sections:
+        known = [*catalog.FOLDERS, *sections]
+        raise ConfigError(f"There is no kind, component or section '{name}'. {nearest(name, known)}")
+    return sections[name].__doc__ or "", sections[name]
+
+
+def _show_settings(console: Console, about: str, settings: Any) -> None:
+    console.print(about.strip() + "\n", markup=False)
+    table = Table("setting", "type", "default", "meaning", box=None)
+    for setting in catalog.settings(settings):
+        table.add_row(*setting)
+    console.print(table)
+
+
+def _experiment(file: Path, overrides: Sequence[str] | None) -> config.Tree:
+    """An experiment file, read before anything slow is imported; components may lie beside it."""
+    tree = config.load(file, overrides or ())
+    sys.path.insert(1, str(file.parent.absolute()))
+    return tree
 
 
 def _component(kind: str, name: str, settings: Sequence[str]) -> Any:
@@ -260,7 +303,9 @@ def _format(path: Path) -> str:
     for name in catalog.names("dataset"):
         if catalog.find("dataset", name).recognises(path):
             return name
-    raise DataError(f"{path} is in no format that causeway knows ({', '.join(catalog.names('dataset'))}).")
+    from .datasets import nearly
+
+    raise DataError(f"{path} is in no format that causeway knows. {nearly(path)}")
 
 
 def _metrics() -> dict[str, Any]:
@@ -290,7 +335,13 @@ def _show_rows(rows: Sequence[Any]) -> None:
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
-def _show_measures(named: Sequence[tuple[str, Any]], path: Path | None) -> None:
+def _refuse_crashes(crashed: int) -> None:
+    if crashed:
+        fail(f"{crashed} episodes crashed.", 1)
+
+
+def _show_measures(named: Sequence[tuple[str, Any]], path: Path | None) -> int:
+    """Print the table, write it to ``path`` if there is one, and count the episodes that crashed."""
     from .evaluate import measure
 
     table = Table("on", "metric", "value", "low", "high", "version", box=None)
@@ -307,3 +358,4 @@ def _show_measures(named: Sequence[tuple[str, Any]], path: Path | None) -> None:
     Console().print(table)
     if path:
         path.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")
+    return sum(bool(trace.error) for trace in named[0][1])

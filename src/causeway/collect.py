@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from .datasets import Episode
-from .errors import DataError
+from .errors import ConfigError, DataError
 from .progress import counted
 from .recorder import Recorder, Recording
 
@@ -24,7 +24,17 @@ def record(simulator: Any, destination: Path, episodes: int, seed: int, noise: f
     The commands are pushed about by a slow random walk of steps with standard deviation ``noise``, while the expert's
     own command is what is recorded: the data then show how to come back (noise injection, Laskey et al. 2017, "DART").
     """
+    if episodes < 1:
+        raise ConfigError(f"episodes must be at least 1, not {episodes}.")
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # worlds are many small tensors: more threads only wait for one another
+    try:
+        return _record(simulator, destination, episodes, seed, noise)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _record(simulator: Any, destination: Path, episodes: int, seed: int, noise: float) -> tuple[int, int]:
     kept = frames = 0
     worlds = simulator.build(count=min(WORLDS, episodes), seed=seed)
     about = Recording(worlds.cameras, worlds.rate_hz, worlds.state_names, worlds.action_names)
@@ -33,7 +43,7 @@ def record(simulator: Any, destination: Path, episodes: int, seed: int, noise: f
         counted(f"collecting {destination}", episodes, "episodes") as advance,
     ):
         for first in range(seed, seed + MOST_TRIES * episodes, worlds.num_envs):
-            for episode, pictures in _drive(worlds, first, noise):
+            for _, episode, pictures in sorted(_drive(worlds, first, noise), key=lambda one: one[0]):
                 if kept < episodes:
                     recorder.add(episode, pictures)
                     kept, frames = kept + 1, frames + len(episode)
@@ -48,8 +58,8 @@ def record(simulator: Any, destination: Path, episodes: int, seed: int, noise: f
     return kept, frames
 
 
-def _drive(worlds: Any, first: int, noise: float) -> Iterator[tuple[Episode, Iterator[NDArray[np.uint8]]]]:
-    """The completed episodes of seeds ``first`` and on, one for each world."""
+def _drive(worlds: Any, first: int, noise: float) -> Iterator[tuple[int, Episode, Iterator[NDArray[np.uint8]]]]:
+    """The worlds whose episodes, of seeds ``first`` and on, were completed, in that order: the short ones first."""
     count = worlds.num_envs
     rng = np.random.default_rng(first)
     seen, _ = worlds.reset(seed=list(range(first, first + count)))
@@ -69,4 +79,4 @@ def _drive(worlds: Any, first: int, noise: float) -> Iterator[tuple[Episode, Ite
             time_s = np.arange(len(images)) / worlds.rate_hz
             state, action = (np.stack([step[world] for step in part]) for part in (states, actions))
             pictures = (image[world].transpose(0, 2, 3, 1) for image in list(images))
-            yield Episode(f"seed {first + world}", time_s, state, action), pictures
+            yield int(world), Episode(f"seed {first + world}", time_s, state, action), pictures

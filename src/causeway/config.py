@@ -1,6 +1,7 @@
 """Experiment files: TOML in, frozen dataclasses out, every key and type checked."""
 
 import dataclasses
+import re
 import tomllib
 import typing
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ T = TypeVar("T")
 
 def load(path: Path, overrides: Iterable[str] = ()) -> Tree:
     """Read an experiment file and apply ``section.key=value`` overrides."""
+    if Path(path).is_dir():
+        raise ConfigError(f"{path} is a folder. Name an experiment file, such as {path}/config.toml.")
     try:
         tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -74,6 +77,9 @@ def fill(tree: Any, places: dict[str, str]) -> Any:
     if isinstance(tree, str):
         for word, value in places.items():
             tree = tree.replace("{" + word + "}", value)
+        unknown = re.search(r"\{(\w+)\}", tree)
+        if unknown:
+            raise ConfigError(f"'{tree}': there is no place {unknown[0]}. {nearest(unknown[1], places)}")
     return tree
 
 
@@ -118,10 +124,8 @@ def _value(hint: Any, key: str, value: Any, where: str) -> Any:
         return structure(cast(type, inner[0]), value, where)
     try:
         return TypeAdapter(hint).validate_python(_tuples(value), strict=True)
-    except ValidationError as error:
-        wanted = getattr(hint, "__name__", str(hint)).replace("typing.", "")
-        reason = error.errors()[0]["msg"]
-        raise ConfigError(f"[{where}] must be {wanted}, not {value!r} ({reason}).") from None
+    except ValidationError:
+        raise ConfigError(f"[{where}] must be {catalog.in_words(hint)}, not {value!r}.") from None
 
 
 def _tuples(value: Any) -> Any:

@@ -64,6 +64,7 @@ class Moments:
     horizon: int = 1  # T, how many future actions a moment holds
     state_names: tuple[str, ...] = ()
     action_names: tuple[str, ...] = ()
+    episode_names: tuple[str, ...] = ()  # by the numbers in ``episode``
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import DataError
+from .errors import DataError, InUse
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -15,13 +15,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def exclusive(path: Path, wait: bool, refusal: str = "") -> Iterator[None]:
     """Hold ``path`` against other processes and threads; the system lets go when the holder dies.
 
-    Raises DataError, saying ``refusal``, where it is held already and ``wait`` is False.
+    Raises InUse, saying ``refusal``, where it is held already and ``wait`` is False.
     """
     with open(path, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            raise DataError(refusal or f"{path.parent} is being written by another process.") from None
+            raise InUse(refusal or f"{path.parent} is being written by another process.") from None
         yield
 
 

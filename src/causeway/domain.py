@@ -1,8 +1,8 @@
 """From the [source] and [target] tables of an experiment to what a method trains on: splits, limits, cached frames."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,17 @@ from .data import Domain, Moments, Spec
 from .datasets import Dataset
 from .errors import ConfigError, DataError
 
-GAP_S = 1.0  # training moments this near to a tune or test block are left out: neighbours are nearly identical
+GAP_S = 1.0  # training moments this near to a tune or test block are left out: neighbours are nearly identical;
+# moments whose chunk of actions would reach into one are left out too
+NOBODY = np.zeros(0, np.int64)
+DARK = np.zeros((), np.uint8)
+
+
+class Names(NamedTuple):
+    """What the numbers of a policy mean."""
+
+    state: tuple[str, ...]
+    actions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,10 @@ class Picture:
 
     height: int = 64  # H, pixels; raising it sees farther, slower
     width: int = 96  # W, pixels
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 8:
+            raise ConfigError(f"height and width must be 8 pixels or more, not {self.height} and {self.width}.")
 
 
 @dataclass(frozen=True)
@@ -31,13 +45,15 @@ class Config:
     test_dataset: Any = None  # recordings to test on; without them a share of ``dataset`` is held out
     labeller: Any = None  # guesses the actions of moments nobody demonstrated
     simulator: Any = None  # a world to be tested in, closed loop
-    limit: int | Literal["all"] = "all"  # how many moments keep their actions for training; 0 leaves none
+    limit: int | Literal["all"] = "all"  # how many moments keep their next T actions for training; 0 leaves none
     tune: float = 0.15  # share of the time blocks kept for choosing settings
     held_out: float = 0.15  # share of the target's blocks kept to test on, without test_dataset and simulator
     block_s: float = 20.0  # seconds in a time block; blocks, never single frames, are split
     crop: Crop = field(default_factory=Crop)  # what is cut off the pictures before they are resized
 
     def __post_init__(self) -> None:
+        if self.block_s <= 0:
+            raise ConfigError(f"block_s must be above 0, not {self.block_s}.")
         if self.limit != "all" and self.limit < 0:
             raise ConfigError(f"limit must be 0 or more, or 'all', not {self.limit}.")
         if not (0 <= self.tune < 1 and 0 <= self.held_out < 1 and self.tune + self.held_out < 1):
@@ -45,27 +61,48 @@ class Config:
 
 
 def build(
-    name: str, config: Config, picture: Picture, horizon: int, cache: Path, seed: int, source: Domain | None = None
+    name: str,
+    config: Config,
+    picture: Picture,
+    horizon: int,
+    cache: Path,
+    seed: int,
+    source: Domain | None = None,
+    decode: bool = True,
 ) -> Domain:
-    """The domain that ``config`` describes. ``seed`` draws the few shots; the splits are the same for every seed.
+    """The domain that ``config`` describes. With ``decode`` false its pictures are blank and nobody guesses: all else
+    that can be wrong with it shows in no time. ``seed`` draws the few shots; the splits are the same for every seed.
 
     Only a target, which has a ``source``, is tested; a labeller takes the units of its guesses from it.
     """
     if config.dataset is None:
         raise ConfigError(f"[{name}] needs a dataset to train on.")
-    recorded = read(name, config.dataset.build(), config.crop, picture, horizon, cache)
+    dataset = config.dataset.build()
+    recorded = read(name, dataset, config.crop, picture, horizon, cache, decode)
+    if source is None and recorded.actions is None:
+        raise DataError(f"[{name}] {dataset.root} has no actions: nothing can be learned from it.")
+    if source is not None and recorded.actions is None:  # nobody demonstrated: the actions are the source's
+        recorded = replace(recorded, action_names=source.unlabelled.action_names)
     tested = source is not None and config.test_dataset is None and config.simulator is None
-    held_out = config.held_out if tested else 0.0
-    train, tune, test = split(recorded, config.tune, held_out, config.block_s, name)
+    train, tune, test = split(recorded, config.tune, config.held_out if tested else 0.0, config.block_s, name)
     if config.test_dataset is not None:
-        test = read(name, config.test_dataset.build(), config.crop, picture, horizon, cache)
+        other = config.test_dataset.build()
+        _refuse_overlap(name, dataset, other)
+        test = read(name, other, config.crop, picture, horizon, cache, decode)
         _refuse_mismatch(name, recorded, test)
+    if source is not None and config.simulator is None and (not len(test) or test.actions is None):
+        raise DataError(
+            f"[{name}] there is nothing to test on: it needs a simulator, or recordings with actions as test_dataset, "
+            "or a held_out share of its own."
+        )
+    if config.simulator is not None:
+        refuse_other_world(config.simulator, len(dataset.cameras), recorded.state_names, recorded.action_names)
     labelled = limited(train, config.limit, seed, name)
     return Domain(
         name=name,
         labelled=labelled,
         unlabelled=train.hidden(),
-        guessed=_guessed(name, config, train.hidden(), labelled, source),
+        guessed=_guessed(name, config, train.hidden(), labelled, source) if decode else train.select(NOBODY),
         tune=tune,
         test=test,
         simulator=config.simulator,
@@ -74,18 +111,21 @@ def build(
     )
 
 
-def read(name: str, dataset: Dataset, crop: Crop, picture: Picture, horizon: int, cache: Path) -> Moments:
-    """Every moment of a dataset, its pictures cropped and resized into ``cache``."""
-    if not sum(len(episode) for episode in dataset.episodes):
+def read(
+    name: str, dataset: Dataset, crop: Crop, picture: Picture, horizon: int, cache: Path, decode: bool = True
+) -> Moments:
+    """Every moment of a dataset, its pictures cropped and resized into ``cache``; blank ones unless ``decode``."""
+    shape = (sum(len(episode) for episode in dataset.episodes), len(dataset.cameras), 3, *astuple(picture))
+    if not shape[0]:
         raise DataError(f"[{name}] {dataset.root} holds no moments.")
-    frames = cached(dataset, picture.height, picture.width, crop, cache)
+    frames = cached(dataset, picture.height, picture.width, crop, cache) if decode else np.broadcast_to(DARK, shape)
     return moments(dataset, frames, horizon)
 
 
 def _guessed(name: str, config: Config, train: Moments, labelled: Moments, source: Domain | None) -> Moments:
     """The training moments that the labeller has a guess for."""
     if config.labeller is None:
-        return train.select(np.zeros(0, np.int64))
+        return train.select(NOBODY)
     if source is None:
         raise ConfigError(f"[{name}] a labeller works in the target alone, which has a source to take units from.")
     labeller = config.labeller.build()
@@ -116,7 +156,8 @@ def split(
     role[order[:for_test]] = 2
     role[order[for_test : for_test + for_tune]] = 1
     roles = role[block]
-    train = (roles == 0) & ~_near(recorded, roles != 0)
+    reach = max(GAP_S, recorded.horizon / rate(recorded)) if recorded.horizon > 1 else GAP_S
+    train = (roles == 0) & ~_near(recorded, roles != 0, reach)
     if not train.any():
         raise DataError(f"[{name}] nothing is left to train on between the blocks of {block_s:g} s. Raise block_s.")
     return recorded.select(train), recorded.select(roles == 1), recorded.select(roles == 2)
@@ -129,15 +170,15 @@ def _blocks(recorded: Moments, block_s: float) -> NDArray[np.int64]:
     return block.reshape(-1)[recorded.rows]
 
 
-def _near(recorded: Moments, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(N,) moments within GAP_S of a ``kept`` one of the same episode."""
+def _near(recorded: Moments, kept: NDArray[np.bool_], reach_s: float) -> NDArray[np.bool_]:
+    """(N,) moments within ``reach_s`` of a ``kept`` one of the same episode."""
     near = np.zeros(len(kept), bool)
     clock = recorded.time_s[recorded.rows] + recorded.episode[recorded.rows] * 1e7  # episodes never meet on this clock
     times = clock[kept]
     if len(times):
         after = np.searchsorted(times, clock)
         for neighbour in (np.clip(after, 0, len(times) - 1), np.clip(after - 1, 0, len(times) - 1)):
-            near |= np.abs(times[neighbour] - clock) <= GAP_S
+            near |= np.abs(times[neighbour] - clock) <= reach_s
     return near
 
 
@@ -146,13 +187,36 @@ def limited(train: Moments, limit: int | str, seed: int, name: str) -> Moments:
     if train.actions is None:
         if limit not in ("all", 0):
             raise DataError(f"[{name}] limit asks for {limit} labelled moments, but nobody demonstrated here.")
-        return train.select(np.zeros(0, np.int64))
+        return train.select(NOBODY)
     if limit == "all":
         return train
     if int(limit) > len(train):
         raise DataError(f"[{name}] limit asks for {limit} labelled moments, but training has only {len(train)}.")
     drawn = np.random.default_rng((seed, 20)).choice(len(train), int(limit), replace=False)
     return train.select(np.sort(drawn))
+
+
+def _refuse_overlap(name: str, train: Dataset, test: Dataset) -> None:
+    """What is trained on cannot be the test."""
+    shared = {episode.name for episode in train.episodes} & {episode.name for episode in test.episodes}
+    if shared and Path(train.root).resolve() == Path(test.root).resolve():
+        raise DataError(
+            f"[{name}] dataset and test_dataset share {len(shared)} episodes of {train.root}, such as "
+            f"'{min(shared)}'. Leave test_dataset out to hold some back, or select others."
+        )
+
+
+def refuse_other_world(simulator: Any, cameras: int, state: tuple[str, ...], actions: tuple[str, ...]) -> None:
+    """A policy can only drive in a world that shows and asks what its recordings did, under the same names."""
+    worlds = simulator.build(count=1, seed=0)
+    for what, ours, theirs in (
+        ("cameras", cameras, len(worlds.cameras)),
+        ("state", state, worlds.state_names),
+        ("actions", actions, worlds.action_names),
+    ):
+        if ours != theirs:
+            raise DataError(f"The recordings and the simulator differ in {what}: {ours} and {theirs}.")
+    worlds.close()
 
 
 def refuse_mismatch(source: Domain, target: Domain, horizon: int) -> None:
@@ -178,14 +242,23 @@ def _refuse_mismatch(where: str, a: Moments, b: Moments) -> None:
         ("state", a.state_names, b.state_names),
         ("actions", a.action_names, b.action_names),
     ):
-        if first != second:
+        unknown = what == "actions" and not (first and second)  # nobody demonstrated
+        if first != second and not unknown:
             raise DataError(
                 f"[{where}] the two datasets differ in {what}: {first} and {second}. Choose the same in both."
             )
 
 
-def refuse_other_policy(spec: Spec, recorded: Moments) -> None:
-    """A policy can only be scored on recordings of the shapes it was made for."""
+def refuse_other_policy(spec: Spec, names: Names, recorded: Moments) -> None:
+    """A policy can only be scored on recordings of the shapes it was made for, under the names it knows."""
+    for what, ours, theirs in (
+        ("state", names.state, recorded.state_names),
+        ("actions", names.actions, recorded.action_names),
+    ):
+        if ours != theirs:
+            raise DataError(
+                f"The policy was trained for {what} {ours}, the dataset has {theirs}. Choose the same in both."
+            )
     for what, first, second in zip(Spec._fields, spec, recorded.spec):
         if first != second:
             raise DataError(

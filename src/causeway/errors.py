@@ -12,6 +12,10 @@ class DataError(ValueError):
     """A recording on disk is not what it claims to be."""
 
 
+class InUse(DataError):
+    """Another process holds a folder."""
+
+
 class MissingExtra(ImportError):
     """A component needs an optional library that is not installed."""
 

@@ -21,6 +21,8 @@ from .progress import track
 
 RESAMPLES = 1000  # of every bootstrap
 LEVEL = 0.95  # of every interval
+FEWEST = 6  # episodes or stretches below which an interval says nothing
+STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)  # t at .975, by degrees of freedom
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def _drive_together(
         agent.reset(np.ones(count, bool))
         while (ends == "").any():
             command = agent.act(resized(seen["images"], picture, crop), seen["state"])
+            if not np.isfinite(command).all():
+                raise FloatingPointError(f"the agent's command is {command[~np.isfinite(command)][0]}")
             seen, _, _, _, info = worlds.step(command)
             steps.append((command.copy(), info))
             ends = np.where(ends == "", np.asarray(info["end"], dtype=object), ends)
@@ -134,8 +138,9 @@ def replay(agent: Agent, moments: Moments, settings: Evaluation) -> list[Trace]:
     truth = moments.actions[moments.rows]
     keys, first = np.unique(np.stack([episode, stretch], 1), axis=0, return_index=True)
     parts = np.split(np.arange(len(commands)), np.sort(first)[1:])
+    names = moments.episode_names or tuple(str(number) for number in range(int(episode.max()) + 1))
     return [
-        Trace(f"{key[0]}@{key[1] * settings.stretch_s:g}s", commands[part], truth[part], time_s[part])
+        Trace(f"{names[key[0]]}@{key[1] * settings.stretch_s:g}s", commands[part], truth[part], time_s[part])
         for key, part in zip(keys, parts)
     ]
 
@@ -151,37 +156,55 @@ def _seen(moments: Moments, chosen: slice) -> tuple[torch.Tensor, torch.Tensor]:
 def measure(runs: Sequence[Sequence[Trace]], metrics: Mapping[str, Metric]) -> dict[str, Measure]:
     """Each metric, averaged over ``runs`` (one list of traces a seed), with its 95 % interval.
 
-    The interval is a bootstrap over episodes, the same for all runs, and over runs; a rate's is at least Wilson's.
-    Metrics that the traces hold nothing for are left out.
+    The interval is a bootstrap over episodes, the same for all runs, and over runs; it is at least Student's over
+    runs, since few runs resampled look too sure, and a rate's is at least Wilson's. It is (nan, nan) for fewer than
+    FEWEST episodes. Metrics that the traces hold nothing for are left out.
     """
     found = {}
     for name, metric in metrics.items():
         values = [metric.measure(scored(traces)) for traces in runs]
         if not values or not np.isfinite(values).all():
             continue
-        low, high = _percentiles(_resample(runs, metric))
+        low, high = _widest(values, _resample(runs, metric), min(len(scored(traces)) for traces in runs))
         if metric.kind == "rate":
             count = sum(len(scored(traces)) for traces in runs)
             below, above = wilson(float(np.mean(values)), count)
-            low, high = min(low, below), max(high, above)
+            low, high = max(0.0, min(low, below)), min(1.0, max(high, above))
         found[name] = Measure(float(np.mean(values)), low, high)
     return found
 
 
 def difference(ours: Sequence[Sequence[Trace]], theirs: Sequence[Sequence[Trace]], metric: Metric) -> Measure | None:
-    """Ours minus theirs, paired by run and episode: only what both have, resampled together.
+    """Ours minus theirs, paired by run (the k-th of each) and by episode: only what both have, resampled together.
 
-    None where the episodes are not the same ones, since then nothing is paired.
+    The interval is as in ``measure``. None where no episode is in all runs of both, since then nothing is paired.
     """
-    runs = min(len(ours), len(theirs))
-    names = [[trace.name for trace in scored(traces)] for traces in (*ours[:runs], *theirs[:runs])]
-    if not runs or any(other != names[0] for other in names):
+    common = set.intersection(*({_identity(trace) for trace in scored(traces)} for traces in (*ours, *theirs)))
+    if len(ours) != len(theirs) or not common:
         return None
-    drawn = _resample(ours[:runs], metric) - _resample(theirs[:runs], metric)
-    value = np.mean([metric.measure(scored(t)) for t in ours[:runs]]) - np.mean(
-        [metric.measure(scored(t)) for t in theirs[:runs]]
+    mine, others = ([[t for t in scored(r) if _identity(t) in common] for r in runs] for runs in (ours, theirs))
+    gaps = [metric.measure(a) - metric.measure(b) for a, b in zip(mine, others)]
+    if not np.isfinite(gaps).all():
+        return None
+    return Measure(
+        float(np.mean(gaps)), *_widest(gaps, _resample(mine, metric) - _resample(others, metric), len(common))
     )
-    return None if not np.isfinite(value) else Measure(float(value), *_percentiles(drawn))
+
+
+def _identity(trace: Trace) -> tuple[str, int]:
+    """Two traces are of one episode when they have its name and, along a recording, its length."""
+    return trace.name, 0 if trace.reference is None else len(trace.reference)
+
+
+def _widest(values: Sequence[float], drawn: NDArray[np.float64], episodes: int) -> tuple[float, float]:
+    """The hull of the bootstrap's interval and, for several runs, of Student's over their ``values``."""
+    if episodes < FEWEST:
+        return math.nan, math.nan
+    low, high = _percentiles(drawn)
+    if len(values) > 1:
+        half = STUDENT[min(len(values) - 1, len(STUDENT)) - 1] * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+        low, high = min(low, float(np.mean(values)) - half), max(high, float(np.mean(values)) + half)
+    return low, high
 
 
 def _resample(runs: Sequence[Sequence[Trace]], metric: Metric) -> NDArray[np.float64]:

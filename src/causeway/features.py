@@ -16,6 +16,7 @@ from .policies import Policy
 from .progress import track
 
 CHUNK = 64  # pictures looked at together
+VERSION = 2  # of how copies are made; raising it makes all of them anew
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ def _compute(
     path: Path, policy: Policy, moments: Moments, augmentation: Augmentation, bridge: Bridge, copies: int
 ) -> None:
     mirrored = bool(augmentation.config.mirror)
+    modes = [(part, part.training) for part in (augmentation, bridge)]
+    for part, _ in modes:
+        part.train()  # whatever the caller is doing: in evaluation neither would change a picture
     device = policy.action_mean.device
     width = policy.embed(torch.from_numpy(moments.frames[:1].copy()).to(device)).shape[1]
     shape = (copies, len(moments.frames), width)
@@ -72,6 +76,8 @@ def _compute(
                     images = augmentation(bridge(images))
                 values[copy, start : start + CHUNK] = policy.embed(images).half().cpu().numpy()
     values.flush()
+    for part, mode in modes:
+        part.train(mode)
 
 
 def _key(policy: Policy, moments: Moments, augmentation: Augmentation, bridge: Bridge, copies: int) -> str:
@@ -82,7 +88,7 @@ def _key(policy: Policy, moments: Moments, augmentation: Augmentation, bridge: B
     mirror = augmentation.config.mirror
     changed = copies > 1 + bool(mirror)  # else every copy is a picture as it is, or its mirror image
     changes = f"{augmentation.config} {type(bridge).__name__} {bridge.config}" if changed else f"{bool(mirror)}"
-    digest.update(f"{name} {frames.shape} {copies} {policy.sight} {changes}".encode())
+    digest.update(f"{VERSION} {name} {frames.shape} {copies} {policy.sight} {changes}".encode())
     for weight in policy.parameters():
         if not weight.requires_grad:
             digest.update(weight.detach().cpu().numpy().tobytes())

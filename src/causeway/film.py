@@ -1,4 +1,4 @@
-"""Clips: an agent driving in a simulator, or along a recording, with its steering drawn in."""
+"""Clips: an agent driving in a simulator, or along a recording, with its steering drawn in the colour of its arm."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -12,18 +12,27 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from . import evaluate
+from . import domain, evaluate
 from .agent import Agent
 from .cache import Crop
 from .data import Moments
+from .datasets import donkey
 from .domain import rate
 from .metrics import Trace
 from .pictures import LARGE, array, enlarged, gauged, inlined, picture, uri
+from .simulators import lanes
 
 SECONDS = 15.0  # most of a clip
 SCRAP_S = 2.0  # a stretch of a recording that is shorter does not count as its worst
 RATE_HZ = 10.0  # of a clip; every other frame of a simulator at 20 Hz
 WIDTH = 640  # pixels, of a picture that a simulator draws for people
+SEEN_FROM_ABOVE = {  # colours of the view that lanes draws beside its camera: three masks, one a channel
+    "#000000": "off the road",
+    "#ff0000": "road",
+    "#ffff00": "markings",
+    "#ff00ff": "cars",  # on the road
+    "#0000ff": "cones",  # always beside it
+}
 
 
 class Clip(NamedTuple):
@@ -46,6 +55,16 @@ def steering(names: Sequence[str]) -> int:
     return names.index("steering") if "steering" in names else 0
 
 
+def rightward(side: domain.Config) -> bool:
+    """Whether a positive steering of this domain is known to turn right; of other data nobody has told us."""
+    return isinstance(side.simulator, lanes.Config) or isinstance(side.test_dataset or side.dataset, donkey.Config)
+
+
+def seen_from_above(side: domain.Config) -> dict[str, str]:
+    """What the colours of the simulator's bird's-eye view stand for; nothing where it draws none."""
+    return SEEN_FROM_ABOVE if isinstance(side.simulator, lanes.Config) else {}
+
+
 # --- in a simulator ------------------------------------------------------------------------------------------------
 
 
@@ -61,7 +80,7 @@ def alone() -> Iterator[None]:
 
 
 @alone()
-def driven(agent: Agent, simulator: Any, seed: int, size: tuple[int, int], crop: Crop | None) -> Clip:
+def driven(agent: Agent, simulator: Any, seed: int, size: tuple[int, int], crop: Crop | None, ink: str) -> Clip:
     """The first seconds of the episode ``seed`` in a simulator (its Config), driven by ``agent``."""
     worlds = simulator.build(count=1, seed=0)
     index, name = steering(worlds.action_names), worlds.action_names[steering(worlds.action_names)]
@@ -72,20 +91,22 @@ def driven(agent: Agent, simulator: Any, seed: int, size: tuple[int, int], crop:
     for step in range(int(SECONDS * worlds.rate_hz)):
         command = agent.act(evaluate.resized(seen["images"], size, crop), seen["state"])
         if step % every == 0:
-            frames.append(_scene(worlds.render()[0], name, command[0, index], _speech(step / worlds.rate_hz, info)))
+            text = _speech(step / worlds.rate_hz, info)
+            frames.append(_scene(worlds.render()[0], name, command[0, index], text, ink))
         seen, _, _, _, info = worlds.step(command)
         end = str(info["end"][0])
         if end:
             text = f"{end.replace('_', ' ')} after {(step + 1) / worlds.rate_hz:.1f} s"
-            frames += [_scene(worlds.render()[0], name, command[0, index], text)] * int(RATE_HZ)
+            frames += [_scene(worlds.render()[0], name, command[0, index], text, ink)] * int(RATE_HZ)
             break
     hz = worlds.rate_hz / every
     worlds.close()
-    return _clip(frames, hz, f"episode {seed}, " + (f"ended: {end.replace('_', ' ')}" if end else "still driving"))
+    cut = f"the clip ends after {SECONDS:g} s; the episode went on"
+    return _clip(frames, hz, f"episode {seed}, " + (f"ended: {end.replace('_', ' ')}" if end else cut))
 
 
-def _scene(render: NDArray[np.uint8], name: str, command: float, text: str) -> Image.Image:
-    return gauged(enlarged(Image.fromarray(render), WIDTH), name, float(command), None, text)
+def _scene(render: NDArray[np.uint8], name: str, command: float, text: str, ink: str) -> Image.Image:
+    return gauged(enlarged(Image.fromarray(render), WIDTH), name, float(command), None, text, ink)
 
 
 def _speech(time_s: float, info: dict[str, Any]) -> str:
@@ -98,7 +119,7 @@ def _speech(time_s: float, info: dict[str, Any]) -> str:
 
 
 @alone()
-def endings(traces: Sequence[Trace], simulator: Any) -> list[Still]:
+def endings(traces: Sequence[Trace], simulator: Any, ink: str) -> list[Still]:
     """The last picture of driven episodes, which ``simulator`` (its Config) is taken through once more."""
     worlds = simulator.build(count=len(traces), seed=0)
     index, name = steering(worlds.action_names), worlds.action_names[steering(worlds.action_names)]
@@ -115,7 +136,7 @@ def endings(traces: Sequence[Trace], simulator: Any) -> list[Still]:
             words = f"seed {trace.name}: {trace.end.replace('_', ' ')} after {lengths[world] / worlds.rate_hz:.1f} s"
             words += f", {100 * trace.completion:.0f} % of the route"
             words += "" if again == trace.end else f" (taken through again: {again.replace('_', ' ') or 'no end'})"
-            scene = _scene(pictures[world], name, commands[world, index], trace.end.replace("_", " "))
+            scene = _scene(pictures[world], name, commands[world, index], trace.end.replace("_", " "), ink)
             found[world] = Still(uri(scene), words)
     worlds.close()
     return [found[world] for world in sorted(found)]
@@ -124,7 +145,7 @@ def endings(traces: Sequence[Trace], simulator: Any) -> list[Still]:
 # --- along a recording ---------------------------------------------------------------------------------------------
 
 
-def along(agent: Agent, moments: Moments, start: int) -> Clip:
+def along(agent: Agent, moments: Moments, start: int, ink: str) -> Clip:
     """Up to SECONDS of a recording around the moment ``start``, with what ``agent`` would have done."""
     assert moments.actions is not None
     chosen = window(moments, start)
@@ -137,8 +158,9 @@ def along(agent: Agent, moments: Moments, start: int) -> Clip:
     for i in range(0, len(chosen), every):
         row = moments.rows[chosen[i]]
         image = enlarged(picture(moments.frames[row]), LARGE)
-        frames.append(gauged(image, name, guess[i], moments.actions[row, index], f"{moments.time_s[row]:.1f} s"))
-    words = f"recording {moments.episode[first]} from {moments.time_s[first]:.1f} s on"
+        frames.append(gauged(image, name, guess[i], moments.actions[row, index], f"{moments.time_s[row]:.1f} s", ink))
+    until = moments.time_s[moments.rows[chosen[-1]]]
+    words = f"recording {called(moments)[moments.episode[first]]}, {moments.time_s[first]:.1f} s to {until:.1f} s of it"
     return _clip(frames, rate(moments) / every, words)
 
 
@@ -159,7 +181,7 @@ def stretches(traces: Sequence[Trace]) -> list[Trace]:
     return [t for t in own if t.time_s is not None and t.time_s[-1] - t.time_s[0] >= SCRAP_S] or own
 
 
-def worst(traces: Sequence[Trace], moments: Moments, count: int) -> list[Still]:
+def worst(traces: Sequence[Trace], moments: Moments, count: int, ink: str) -> list[Still]:
     """The moment of the largest error in each of the ``count`` stretches that were predicted worst."""
     index, name = steering(moments.action_names), moments.action_names[steering(moments.action_names)]
     found = []
@@ -169,13 +191,10 @@ def worst(traces: Sequence[Trace], moments: Moments, count: int) -> list[Still]:
         row = moments.rows[place(moments, trace, at)]
         image = enlarged(picture(moments.frames[row]), LARGE)
         guess, truth = float(trace.actions[at, index]), float(trace.reference[at, index])
-        words = (
-            f"recording {trace.name.partition('@')[0]} at {trace.time_s[at]:.1f} s: predicted {guess:+.2f}, recorded "
-        )
+        words = f"recording {recording(trace)} at {trace.time_s[at]:.1f} s: predicted {guess:+.2f}, recorded "
         words += f"{truth:+.2f}; mean error over {trace.time_s[-1] - trace.time_s[0]:.0f} s {error(trace, index):.3f}"
-        found.append(
-            Still(uri(gauged(image, name, guess, truth, f"{trace.time_s[at]:.1f} s")), words.replace("-", "−"))
-        )
+        drawn = gauged(image, name, guess, truth, f"{trace.time_s[at]:.1f} s", ink)
+        found.append(Still(uri(drawn), words.replace("-", "−")))
     return found
 
 
@@ -188,9 +207,19 @@ def error(trace: Trace, index: int) -> float:
 def place(moments: Moments, trace: Trace, at: int) -> int:
     """Which of the N moments the moment ``at`` of a recording's stretch is."""
     assert trace.time_s is not None
-    episode = int(trace.name.partition("@")[0])
-    there = (moments.episode[moments.rows] == episode) & (moments.time_s[moments.rows] == trace.time_s[at])
+    numbers = [number for number, name in enumerate(called(moments)) if name == recording(trace)]
+    there = np.isin(moments.episode[moments.rows], numbers) & (moments.time_s[moments.rows] == trace.time_s[at])
     return int(np.flatnonzero(there)[0])
+
+
+def called(moments: Moments) -> tuple[str, ...]:
+    """The names of the recordings, by the numbers in ``episode``: their numbers where they have none."""
+    return moments.episode_names or tuple(str(number) for number in range(int(moments.episode.max()) + 1))
+
+
+def recording(trace: Trace) -> str:
+    """The name of the recording that a stretch is of."""
+    return trace.name.rpartition("@")[0]
 
 
 # --- as a file -----------------------------------------------------------------------------------------------------

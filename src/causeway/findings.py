@@ -1,16 +1,19 @@
 """What the rows of a study say: which arm came out best, in which metric, by how much, and how sure that is."""
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from markupsafe import Markup
 
+from .evaluate import Measure
 from .metrics import Trace
 from .study import Planned, Row, Study
 
 FIRST = ("success", "correlation", "completion")  # the metric that is read first, where it was measured
 ENOUGH_SEEDS = 3  # fewer say nothing of how far trainings differ
+EVIDENCE = ("better", "worse")  # verdicts that say something; any other says that nothing is shown
 
 
 class Tested(NamedTuple):
@@ -119,7 +122,7 @@ def headline(study: Study, found: Finding | None) -> tuple[Markup, Markup]:
         Markup('<b class="base">{}</b>').format(study.baseline),
     )
     where = f" at {found.point}" if found.point else ""
-    value = Markup("{} {} [{}, {}]").format(found.metric, *map(number, best.measure))
+    value = Markup("{} {} {}").format(found.metric, number(best.measure.value), interval(best.measure))
     if best.arm == study.baseline:
         return Markup("Only the baseline {} is measured so far.").format(them), value + where + "."
     if best.against is None or base is None:
@@ -128,10 +131,12 @@ def headline(study: Study, found: Finding | None) -> tuple[Markup, Markup]:
     lead = {
         "better": Markup("{} is better than {} on the target."),
         "worse": Markup("No arm beats {1}: the best of the others, {0}, is worse."),
+        "too few to tell": Markup("Too little was tested to tell {}, the best other arm, from the baseline {}."),
     }.get(best.verdict, Markup("No difference shown between {}, the best other arm, and the baseline {}."))
-    numbers = Markup("{} {} against {}{}: a difference of <strong>{}</strong>, 95 % interval {} to {}.").format(
+    known = f"95 % interval {signed(best.against.low)} to {signed(best.against.high)}"
+    numbers = Markup("{} {} against {}{}: a difference of <strong>{}</strong>, {}.").format(
         found.metric.capitalize(), number(best.measure.value), number(base.measure.value), where,
-        *(signed(part) for part in best.against),
+        signed(best.against.value), known if sure(best.against) else "too few episodes or stretches for an interval",
     )  # fmt: skip
     return lead.format(us, them), numbers
 
@@ -143,7 +148,8 @@ def context(study: Study, rows: Sequence[Row], found: Finding) -> list[str]:
     said = []
     if compared:
         counts = Counter(row.verdict for row in compared)
-        parts = [f"{counts[word]} {word}" for word in ("better", "worse", "no difference shown") if counts[word]]
+        words = [*EVIDENCE, *sorted(counts.keys() - set(EVIDENCE))]
+        parts = [f"{counts[word]} {word}" for word in words if counts[word]]
         noun = "arm" if len(compared) == 1 else "arms"
         where = f" at {found.point}" if found.point else ""
         said.append(f"Of {len(compared)} {noun} compared with {study.baseline}{where}: {', '.join(parts)}.")
@@ -151,7 +157,8 @@ def context(study: Study, rows: Sequence[Row], found: Finding) -> list[str]:
     if found.best.against is not None and elsewhere:
         verdicts = ", ".join(f"{row.metric} {row.verdict or 'not paired'}" for row in elsewhere)
         agree = all(row.verdict == found.best.verdict for row in elsewhere)
-        said.append(f"The other metrics {'agree' if agree else 'do not all agree'} on {found.best.arm}: {verdicts}.")
+        how = ("agree on" if agree else "do not all agree on") if found.best.verdict in EVIDENCE else "say of"
+        said.append(f"The other metrics {how} {found.best.arm}: {verdicts}.")
     others = [row for row in there if row.arm not in (found.best.arm, study.baseline)]
     if others and overlap(found.best, others[0]):
         pair = f"{found.best.arm} and {others[0].arm}"
@@ -163,42 +170,73 @@ def context(study: Study, rows: Sequence[Row], found: Finding) -> list[str]:
     return said
 
 
+def fault(planned: Planned) -> str:
+    """The first line of the error that ended a run, "" where it is done or was never begun."""
+    text = "" if planned.run.tested else str(getattr(planned.run, "error", ""))
+    return next(iter(text.strip().splitlines()), "")
+
+
+def failures(study: Study) -> list[str]:
+    """A sentence for every arm, point and error that ended some of its runs."""
+    runs = Counter((p.arm, p.label) for p in study.runs)
+    ended = Counter((p.arm, p.label, fault(p)) for p in study.runs if fault(p))
+    said = []
+    for (arm, label, line), count in ended.items():
+        seeds = runs[arm, label]
+        share = f" in {count} of {seeds} seeds" if seeds > 1 else ""
+        said.append(f"{arm}{f' at {label}' if label else ''} failed{share}: {line}")
+    return said
+
+
 def overlap(one: Row, other: Row) -> bool:
     """Whether two intervals share a value."""
     return one.measure.low <= other.measure.high and other.measure.low <= one.measure.high
 
 
 def forest(study: Study, rows: Sequence[Row], point: str) -> Forest:
-    """The rows of one metric at ``point``, with the baseline on top, on an axis that holds all of their intervals."""
+    """The rows of one metric at ``point``, the baseline on top, on an axis from tick to tick around all intervals."""
     from matplotlib.ticker import MaxNLocator
 
     order = arms(study)
     base = baseline_row(study, rows, point)
     shown = {row.arm: row for row in rows if row.point == point} | ({base.arm: base} if base else {})
     lines = sorted(shown.values(), key=lambda row: order.index(row.arm))
-    least, most = min(row.measure.low for row in lines), max(row.measure.high for row in lines)
-    room = 0.06 * (most - least) or 0.5
-    start, span = least - room, most - least + 2 * room
+    spans = [[part for part in row.measure if math.isfinite(part)] for row in lines]
+    least, most = min(map(min, spans)), max(map(max, spans))
+    same = 0.5 * (least == most)
+    ticks = [float(tick) for tick in MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(least - same, most + same)]
+    room = 0.03 * (ticks[-1] - ticks[0])
+    start, span = ticks[0] - room, ticks[-1] - ticks[0] + 2 * room
 
     def place(value: float) -> float:
         return round(100 * (value - start) / span, 2)
 
-    ticks = [float(tick) for tick in MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(least, most)]
-    placed = [(place(tick), f"{tick:g}".replace("-", "−")) for tick in ticks if start <= tick <= start + span]
-    intervals = [Interval(r, place(r.measure.low), place(r.measure.value), place(r.measure.high)) for r in lines]
+    placed = [(place(tick), f"{tick:.6g}".replace("-", "−")) for tick in ticks]
+    drawn = zip(lines, spans)
+    intervals = [Interval(row, place(min(span)), place(row.measure.value), place(max(span))) for row, span in drawn]
     own = next(((line.low, line.value, line.high) for line in intervals if line.row is base), None)
     return Forest(intervals, placed, own)
 
 
 def ends(traces: Sequence[Trace]) -> Counter[str]:
-    """How driven episodes ended, crashes among them."""
-    return Counter("crashed" if trace.error else trace.end for trace in traces if trace.error or trace.end)
+    """How driven episodes ended, those whose program failed among them."""
+    return Counter("error" if trace.error else trace.end for trace in traces if trace.error or trace.end)
 
 
 def number(value: float) -> str:
     """Three decimals, fewer where they would say nothing, and a minus as wide as a plus."""
     decimals = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 0
     return f"{value:,.{decimals}f}".replace("-", "−")
+
+
+def sure(measure: Measure) -> bool:
+    """Whether there was enough for an interval."""
+    return math.isfinite(measure.low) and math.isfinite(measure.high)
+
+
+def interval(measure: Measure, write: Callable[[float], str] = number) -> str:
+    """The interval in brackets, or that there is none."""
+    return f"[{write(measure.low)}, {write(measure.high)}]" if sure(measure) else "[no interval]"
 
 
 def signed(value: float) -> str:

@@ -32,6 +32,11 @@ class Shown(NamedTuple):
     source: Domain
     target: Domain
 
+    @property
+    def ink(self) -> str:
+        """The colour of its arm in pictures, whose strip is dark on any page."""
+        return plots.PALETTE[plots.colour(self.number)][1]
+
 
 class Steering(NamedTuple):
     """Predicted and recorded action along a recording, drawn for two widths."""
@@ -49,6 +54,8 @@ class Gallery(NamedTuple):
     best: Shown
     base: Shown | None
     clips: dict[str, Clip]  # by domain
+    above: dict[str, str]  # what the colours of a simulator's bird's-eye view stand for
+    rightward: bool  # whether a positive steering is known to turn right
     samples: dict[str, list[str]]  # by domain
     clouds: dict[str, Clouds]  # by arm
     scatters: dict[str, Markup]  # by arm
@@ -65,8 +72,10 @@ def hang(study: Study, tested: Sequence[Tested], found: Finding, order: list[str
     both = [each for each in (base, best) if each]
     seen = {each.arm: clouds.clouds(each.agent, each.source, each.target) for each in both}
     scatters = {arm: plots.scatter(cloud.source, cloud.target, arm) for arm, cloud in seen.items()}
-    shown = _clips(best), _samples(best), seen, scatters, _failures(best), _steering(both, order)
-    return Gallery(best, base, *shown)
+    e = best.tested.planned.run.experiment
+    known = film.rightward(e.source) and film.rightward(e.target)
+    shown = _samples(best), seen, scatters, _failures(best), _steering(both, order)
+    return Gallery(best, base, _clips(best), film.seen_from_above(e.target), known, *shown)
 
 
 def _open(tested: Sequence[Tested], arm: str, point: str, order: list[str], other: Shown | None) -> Shown:
@@ -95,11 +104,13 @@ def _clips(best: Shown) -> dict[str, Clip]:
     for domain, agent in ((best.source, unbridged), (best.target, best.agent)):
         if domain.simulator is not None:
             try:
-                found[domain.name] = film.driven(agent, domain.simulator, e.evaluate.first_seed, size, domain.crop)
-            except Exception as error:  # a crash is a fact, and shown, as it is in the evaluation
-                found[domain.name] = Clip("", "", f"crashed: {type(error).__name__}: {error}")
+                found[domain.name] = film.driven(
+                    agent, domain.simulator, e.evaluate.first_seed, size, domain.crop, best.ink
+                )
+            except Exception as error:  # a fact, and shown, as it is in the evaluation
+                found[domain.name] = Clip("", "", f"the program failed: {type(error).__name__}: {error}")
         elif len(unseen := domain.test if len(domain.test) else domain.tune) and unseen.actions is not None:
-            found[domain.name] = film.along(agent, unseen, _typical(best, domain, unseen))
+            found[domain.name] = film.along(agent, unseen, _typical(best, domain, unseen), best.ink)
     return found
 
 
@@ -130,26 +141,29 @@ def _failures(best: Shown) -> list[Still]:
     """Failed episodes of the best arm at their end, every kind of end first; or the worst stretches of a recording."""
     failed = [trace for trace in best.tested.traces if not trace.error and trace.end not in ("", "completed")]
     if not failed or best.target.simulator is None:
-        return film.worst(film.stretches(best.tested.traces), best.target.test, FAILED)
+        return film.worst(film.stretches(best.tested.traces), best.target.test, FAILED, best.ink)
     before = [sum(other.end == trace.end for other in failed[:place]) for place, trace in enumerate(failed)]
     turns = sorted(range(len(failed)), key=lambda place: before[place])
-    return film.endings([failed[place] for place in turns[:FAILED]], best.target.simulator)
+    return film.endings([failed[place] for place in turns[:FAILED]], best.target.simulator, best.ink)
 
 
 def _steering(both: Sequence[Shown], order: list[str]) -> Steering | None:
     """Predicted and recorded action along the longest recording of the test, as much of it as fits the page."""
     names = both[-1].target.test.action_names
     index = film.steering(names)
-    recordings = [trace.name.partition("@")[0] for trace in both[-1].tested.traces if trace.reference is not None]
+    recordings = [film.recording(trace) for trace in both[-1].tested.traces if trace.reference is not None]
     if not recordings:
         return None
     longest = max(dict.fromkeys(recordings), key=recordings.count)
     guesses = {}
     for each in both:
-        own = [trace for trace in each.tested.traces if trace.name.partition("@")[0] == longest]
+        own = [trace for trace in each.tested.traces if film.recording(trace) == longest]
         time_s = np.concatenate([trace.time_s for trace in own if trace.time_s is not None])
         truth = np.concatenate([trace.reference[:, index] for trace in own if trace.reference is not None])
         near = time_s < time_s[0] + LONGEST_S
         guesses[each.number] = np.concatenate([trace.actions[:, index] for trace in own])[near]
-    wide, narrow = (plots.steering(time_s[near], truth[near], guesses, order, w) for w in (plots.WIDE, plots.NARROW))
+    known = names[index] == "steering" and film.rightward(both[-1].tested.planned.run.experiment.target)
+    words = f"{names[index]}\nleft − / right +" if known else names[index]
+    drawn = time_s[near], truth[near], guesses, order, words
+    wide, narrow = (plots.steering(*drawn, width) for width in (plots.WIDE, plots.NARROW))
     return Steering(wide, narrow, longest, names[index], LONGEST_S)

@@ -14,8 +14,23 @@ from numpy.typing import NDArray
 from .study import Row
 
 COLOURS = 8  # arms that get a colour of their own; more begin again, dashed
-NAMES = ("ink", "muted", "grid", "source", "target", "base", *(f"arm{i}" for i in range(COLOURS)))
-INK = {name: f"#0000{number:02x}" for number, name in enumerate(NAMES, 1)}  # stand-ins for the page's own colours
+PALETTE = {  # what figures are drawn with, on light paper and on dark; a domain's colour is never an arm's
+    "ink": ("#16181d", "#e9eaed"),
+    "muted": ("#5d646f", "#9ba2ad"),
+    "grid": ("#e4e5e8", "#2b2f36"),
+    "source": ("#5b2fb5", "#a584ff"),  # violet and gold: far apart however colours are seen
+    "target": ("#a68a00", "#f7dc3c"),
+    "base": ("#7a808a", "#9298a3"),
+    "arm0": ("#0072b2", "#56b4e9"),
+    "arm1": ("#c2500a", "#ff9248"),
+    "arm2": ("#00805c", "#2fc898"),
+    "arm3": ("#c0408c", "#ec7fbd"),
+    "arm4": ("#6d4030", "#c2937a"),
+    "arm5": ("#2490c8", "#9adcf8"),
+    "arm6": ("#9c1c3c", "#f2708a"),
+    "arm7": ("#3d7a12", "#93d05a"),
+}
+INK = {name: f"#0000{number:02x}" for number, name in enumerate(PALETTE, 1)}  # stand-ins for the page's own colours
 STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": 11,
@@ -71,7 +86,8 @@ def sweep(rows: Sequence[Row], arms: Sequence[str], points: Sequence[str], words
             at = np.array(stops) + DODGE * (number - len(arms) / 2)  # so that dots do not hide one another
             if number == 0 and len(at) == 1:
                 axes.axhline(value[0], color=ink, linestyle=(0, (4, 3)), linewidth=1.2)
-                axes.axhspan(low[0], high[0], color=ink, alpha=0.14, linewidth=0)
+                if np.isfinite(low[0]):
+                    axes.axhspan(low[0], high[0], color=ink, alpha=0.14, linewidth=0)
             elif len(at) == 1:
                 axes.errorbar(at, value, [value - low, high - value], color=ink, linewidth=1.8)
             axes.plot(at, value, color=ink, linestyle=dash, marker="o", markersize=5, clip_on=False)
@@ -99,9 +115,14 @@ def learning(name: str, curves: Sequence[Curve], arms: Sequence[str]) -> Markup:
 
 
 def steering(
-    time_s: NDArray[Any], truth: NDArray[Any], guesses: Mapping[int, NDArray[Any]], arms: Sequence[str], width: float
+    time_s: NDArray[Any],
+    truth: NDArray[Any],
+    guesses: Mapping[int, NDArray[Any]],
+    arms: Sequence[str],
+    words: str,
+    width: float,
 ) -> Markup:
-    """What was driven and what each arm would have done, one panel an arm under the other."""
+    """What was driven and what each arm would have done, one panel an arm under the other, ``words`` along the side."""
     with rc_context(STYLE):
         height = 165 if width > NARROW else 140
         figure = Figure(figsize=(width / 72, len(guesses) * height / 72 + 0.3), layout="constrained")
@@ -111,6 +132,7 @@ def steering(
             axes.plot(*_broken(time_s, truth, breaks), color=INK["ink"], linewidth=1.1)
             axes.plot(*_broken(time_s, guess, breaks), color=INK[colour(arm)], linewidth=1.6)
             axes.set_title(arms[arm], loc="left", fontsize=11, color=INK["ink"])
+            axes.set_ylabel(words)
             axes.margins(x=0.01)
             axes.locator_params(axis="y", nbins=5)
         panels[-1].set_xlabel("seconds")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from .datasets import Dataset, Episode, _disk
+from .datasets import Dataset, Episode, _fit
 from .datasets import _lerobot_format as layout
 from .datasets._lerobot_files import DataFiles, FilmFiles, sentences
 from .disk import exclusive, room_in
@@ -49,14 +49,28 @@ def copy(dataset: Dataset, folder: Path, pictures: Pictures = "image") -> Path:
     with counted(f"writing {folder}", total, "frames") as advance, Recorder(folder, recording) as recorder:
         for number, episode in enumerate(dataset.episodes):
             files = dataset.encoded(number) if pictures == "image" else None
-            recorder.add(episode, _counted(dataset.frames(number) if files is None else files, advance))
+            frames = _Counted(dataset.frames(number) if files is None else files, advance)
+            try:
+                recorder.add(episode, frames)
+            except (DataError, OSError):
+                if files is not None:
+                    next(dataset.frames(number, frames.taken), None)  # it knows the file, and tells what is wrong
+                raise
     return folder
 
 
-def _counted(frames: Iterable[Frame], advance: Callable[[int], None]) -> Iterator[Frame]:
-    for frame in frames:
-        yield frame
-        advance(1)
+class _Counted:
+    """Frames on their way, and how many have been taken in."""
+
+    def __init__(self, frames: Iterable[Frame], advance: Callable[[int], None]):
+        self._frames, self._advance = frames, advance
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._frames:
+            yield frame
+            self.taken += 1
+            self._advance(1)
 
 
 class Recorder:
@@ -114,9 +128,10 @@ class Recorder:
 
     def add(self, episode: Episode, frames: Iterable[Frame]) -> None:
         """Write one episode; ``frames`` are taken one at a time. Raises DataError when they do not fit the episode."""
-        self._check(episode)
+        recording = self.recording
+        _fit.check_numbers(str(self.folder), episode, recording.state_names, recording.action_names)
         self._broken_off = True
-        recording, length = self.recording, len(episode)
+        length = len(episode)
         task = self._tasks.setdefault(episode.task, len(self._tasks))
         film = recording.pictures == "video"
         with room_in(self.folder):
@@ -125,8 +140,11 @@ class Recorder:
             stretches = {key: files.begin() for key, files in self._films.items()}
             colours = {key: layout.Colours(length) for key in self._keys.values()}
             for number, images in enumerate(self._checked(episode, frames)):
-                for (camera, key), image in zip(self._keys.items(), images):
-                    pixels = self._pixels(episode, number, camera, image)
+                where = f"{self.folder} episode {episode.name}: frame {number}"
+                views = _fit.views(where, images, len(self._keys))
+                for (camera, key), image in zip(self._keys.items(), views):
+                    pixels = _fit.pixels(f"{where} of {camera}", image)
+                    self._refuse_another_size(f"{where} of {camera}", camera, pixels)
                     colours[key].add(number, pixels)
                     if film:
                         self._films[key].add(pixels)
@@ -157,56 +175,20 @@ class Recorder:
             "task_index": np.full(len(episode), task),
         }
 
-    def _check(self, episode: Episode) -> None:
-        recording, length = self.recording, len(episode)
-        where = f"{self.folder} episode {episode.name}"
-        if not length:
-            raise DataError(f"{where} is empty.")
-        if bool(recording.action_names) != (episode.actions is not None):
-            has, named = ("no actions", "names some") if episode.actions is None else ("actions", "names none")
-            raise DataError(f"{where} has {has}, but the recording {named}.")
-        numbers = [("states", episode.state, recording.state_names)]
-        numbers += [] if episode.actions is None else [("actions", episode.actions, recording.action_names)]
-        for word, values, names in numbers:
-            if len(values) != length:
-                raise DataError(f"{where}: {length} frames but {len(values)} {word}.")
-            if values.shape[1] != len(names):
-                raise DataError(
-                    f"{where}: {values.shape[1]} {word} a frame, but named are {', '.join(names) or 'none'}."
-                )
-            if not np.isfinite(values).all():
-                raise DataError(
-                    f"{where}: {word} are not finite at frame {int(np.argwhere(~np.isfinite(values))[0][0])}."
-                )
-        if (np.diff(episode.time_s) <= 0).any():
-            raise DataError(f"{where}: time goes back.")
-
     def _checked(self, episode: Episode, frames: Iterable[Frame]) -> Iterator[Frame]:
         count = 0
         for images in frames:
-            count += 1
-            if len(images) != len(self._keys):
-                raise DataError(
-                    f"{self.folder} episode {episode.name}: {len(images)} pictures of {len(self._keys)} cameras."
-                )
-            if count <= len(episode):
+            if count < len(episode):
                 yield images
+            count += 1
         if count != len(episode):
             raise DataError(f"{self.folder} episode {episode.name}: {count} frames but {len(episode)} actions.")
 
-    def _pixels(self, episode: Episode, number: int, camera: str, image: Any) -> NDArray[np.uint8]:
-        try:
-            pixels = _disk.picture(image) if isinstance(image, bytes) else image
-        except DataError as error:
-            raise DataError(f"{self.folder} episode {episode.name}: frame {number} of {camera} {error}.") from error
+    def _refuse_another_size(self, where: str, camera: str, pixels: NDArray[np.uint8]) -> None:
         size = (pixels.shape[0], pixels.shape[1])
-        if self._sizes.setdefault(camera, size) != size:
-            was = self._sizes[camera]
-            raise DataError(
-                f"{self.folder} episode {episode.name}: frame {number} of {camera} is {size[1]}x{size[0]}, "
-                f"those before are {was[1]}x{was[0]}."
-            )
-        return pixels
+        was = self._sizes.setdefault(camera, size)
+        if was != size:
+            raise DataError(f"{where} is {size[1]}x{size[0]}, those before are {was[1]}x{was[0]}.")
 
     def _describe(
         self, episode: Episode, place: dict[str, int], films: dict[str, dict[str, Any]], stats: dict[str, Any]

@@ -19,6 +19,20 @@ from .study import Row, Study
 
 CURVES = 3  # seeds of an arm whose learning is drawn
 SKIPPED = ("loss", "seconds", "norm", "step")  # of the log: they say little about crossing
+MEANINGS = {  # of logged terms, in plain words; others stand by their name alone
+    "tune/source": "how far the predicted action is off, on average, on source moments kept for tuning",
+    "tune/target": "how far the predicted action is off, on average, on target moments kept for tuning",
+    "imitation/source": "loss of imitating the source's demonstrations, times their weight",
+    "imitation/target": "loss of imitating the target's demonstrations, times their weight",
+    "imitation/guessed": "loss of imitating the actions that a labeller guessed, times their weight",
+    "alignment": "loss of the alignment between the features of the two domains, times its weight",
+    "matched": "share of the moments of a batch that transport pairs across the domains; 1 is all of them",
+    "unmatched_source": "share of the source moments of a batch that transport leaves without a partner",
+    "spread": "with how many target moments transport pairs a source moment; 1 is one to one",
+    "probe_accuracy": "how often the discriminator names the right domain; 0.5 is chance, and what is aimed at",
+    "strength": "how hard the features are pushed to fool the discriminator; it rises from 0",
+}
+OPEN_LOOP = "Open-loop error on recorded moments, which need not move with closed-loop success."
 KINDS = ("tune/", "imitation/", "alignment")  # of logged terms, in the order of the page
 
 
@@ -39,6 +53,13 @@ class Errors(NamedTuple):
     where: str
 
 
+class Learned(NamedTuple):
+    """One term of the log, drawn and explained."""
+
+    drawn: Markup
+    meaning: str
+
+
 class Settings(NamedTuple):
     """What an arm's run was made with."""
 
@@ -55,6 +76,7 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
     """Write the page of ``study``, whose table is ``rows``, from what is done so far."""
     tested = [Tested(p, p.run.traces) for p in study.runs if p.run.tested]
     found, order = findings.find(study, rows), findings.arms(study)
+    closed = any(p.run.experiment.target.simulator is not None for p in study.runs)  # driven, not along recordings
     lead, numbers = findings.headline(study, found)
     point = found.point if found else ""
     page: dict[str, Any] = {
@@ -63,15 +85,17 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "found": found,
         "lead": lead,
         "numbers": numbers,
-        "said": findings.context(study, rows, found) if found else [],
+        "said": [*findings.failures(study), *(findings.context(study, rows, found) if found else [])],
+        "unsure": any(row.verdict == "too few to tell" for row in rows),
         "done": len(tested),
         "missing": [p.run.folder.name for p in study.runs if not p.run.tested],
+        "faults": {p.run.folder.name: fault for p in study.runs if (fault := findings.fault(p))},
         "crashed": [(one.planned, trace) for one in tested for trace in one.traces if trace.error],
-        "silent": _silent(study, tested, rows),
-        "ends": (ended := _ends(tested)),
+        "silent": _silent(study, tested, rows, order),
+        "ends": (ended := _ends(tested, order) if closed else []),
         "ways": sorted({way for each in ended for way in each.counts}, key=_way),
         "errors": _errors(tested, point, order),
-        "curves": _curves(tested, point, order),
+        "curves": _curves(tested, point, order, closed),
         "settings": _settings(study, tested, point),
         "command": _command(),
     }
@@ -80,15 +104,17 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
     text = resources.files("causeway").joinpath("report.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.globals |= {"number": findings.number, "signed": findings.signed, "colour": plots.colour}
+    environment.globals |= {"palette": plots.PALETTE, "bounds": findings.interval}
     with whole(path) as temporary:
         temporary.write_text(environment.from_string(text).render(page), encoding="utf-8")
 
 
 def _numbers(study: Study, rows: Sequence[Row], found: Finding, order: list[str]) -> dict[str, Any]:
-    """Forest plots of every metric at the chosen point, and every metric over the sweep; the finding's metric first."""
+    """Every metric at the chosen point and over the sweep: the finding's metric first, the arms always in order."""
     metrics = sorted(dict.fromkeys(row.metric for row in rows), key=lambda name: name != found.metric)
-    groups = {metric: [row for row in rows if row.metric == metric] for metric in metrics}
     stops = findings.points(study)
+    ordered = sorted(rows, key=lambda row: (order.index(row.arm), stops.index(row.point)))
+    groups = {metric: [row for row in ordered if row.metric == metric] for metric in metrics}
     keys = {key for p in study.runs for key, _ in p.point}
     words = next(iter(keys)) if len(keys) == 1 else "point of the sweep"
     swept = groups if len(stops) > 1 else {}
@@ -100,18 +126,19 @@ def _numbers(study: Study, rows: Sequence[Row], found: Finding, order: list[str]
     }
 
 
-def _ends(tested: Sequence[Tested]) -> list[Ends]:
-    """The ends of driven episodes, and crashes, by arm and point."""
+def _ends(tested: Sequence[Tested], order: list[str]) -> list[Ends]:
+    """The ends of driven episodes, and errors, by arm and point."""
     groups: dict[tuple[str, str], list[Tested]] = {}
     for one in tested:
         groups.setdefault((one.planned.arm, one.planned.label), []).append(one)
     counts = {key: findings.ends([trace for one in own for trace in one.traces]) for key, own in groups.items()}
-    return [Ends(arm, point, dict(counted)) for (arm, point), counted in counts.items() if counted]
+    listed = [Ends(arm, point, dict(counted)) for (arm, point), counted in counts.items() if counted]
+    return sorted(listed, key=lambda each: order.index(each.arm))
 
 
 def _way(end: str) -> tuple[bool, bool, str]:
-    """The order of the ways of ending: completed first, crashed last."""
-    return end != "completed", end == "crashed", end
+    """The order of the ways of ending: completed first, errors last."""
+    return end != "completed", end == "error", end
 
 
 def _errors(tested: Sequence[Tested], point: str, order: list[str]) -> list[Errors]:
@@ -124,21 +151,27 @@ def _errors(tested: Sequence[Tested], point: str, order: list[str]) -> list[Erro
     return listed
 
 
-def _silent(study: Study, tested: Sequence[Tested], rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+def _silent(
+    study: Study, tested: Sequence[Tested], rows: Sequence[Row], order: list[str]
+) -> list[tuple[str, str, str]]:
     """Arms without a number, and why: they stay in the table."""
     measured = {(row.arm, row.point) for row in rows}
     found: dict[tuple[str, str], str] = {}
     for p in study.runs:
-        if (p.arm, p.label) not in measured:
-            traces = [
-                t for one in tested if (one.planned.arm, one.planned.label) == (p.arm, p.label) for t in one.traces
-            ]
-            crashed = sum(1 for trace in traces if trace.error)
-            found[p.arm, p.label] = f"{crashed} of {len(traces)} episodes crashed" if traces else "not run yet"
-    return [(arm, point, why) for (arm, point), why in found.items()]
+        if (key := (p.arm, p.label)) in measured:
+            continue
+        traces = [t for one in tested if (one.planned.arm, one.planned.label) == key for t in one.traces]
+        errors = sum(1 for trace in traces if trace.error)
+        if traces:
+            found[key] = f"no number: the program failed in {errors} of {len(traces)} episodes"
+        elif fault := findings.fault(p):
+            found[key] = f"failed: {fault}"
+        else:
+            found.setdefault(key, "no number: not run yet")
+    return [(arm, point, why) for (arm, point), why in sorted(found.items(), key=lambda pair: order.index(pair[0][0]))]
 
 
-def _curves(tested: Sequence[Tested], point: str, order: list[str]) -> dict[str, Markup]:
+def _curves(tested: Sequence[Tested], point: str, order: list[str], closed: bool) -> dict[str, Learned]:
     """Every logged term over the steps, at the finding's point, for a few seeds of every arm."""
     terms: dict[str, list[plots.Curve]] = {}
     for number, arm in enumerate(order):
@@ -149,7 +182,12 @@ def _curves(tested: Sequence[Tested], point: str, order: list[str]) -> dict[str,
     def rank(name: str) -> tuple[int, str]:
         return next((place for place, kind in enumerate(KINDS) if name.startswith(kind)), len(KINDS)), name
 
-    return {name: plots.learning(name, terms[name], order) for name in sorted(terms, key=rank)}
+    found = {}
+    for name in sorted(terms, key=rank):
+        meaning = MEANINGS.get(name, "")
+        meaning += f". {OPEN_LOOP}" if closed and name == "tune/target" else ""
+        found[name] = Learned(plots.learning(name, terms[name], order), meaning)
+    return found
 
 
 def _log(path: Path) -> dict[str, tuple[list[int], list[float]]]:

@@ -24,7 +24,8 @@ from .bridges import identity
 from .config import Tree
 from .data import Domain, Spec
 from .disk import exclusive, whole
-from .errors import ConfigError, Interrupted
+from .domain import Names
+from .errors import ConfigError, Interrupted, nearest
 from .evaluate import Evaluation
 from .metrics import Trace
 from .monitors import none
@@ -47,7 +48,11 @@ class Experiment:
     monitor: Any = field(default_factory=none.Config)  # the last word on each command
     horizon: int = 1  # T, future actions predicted at once
     seed: int = 0  # of everything drawn at random
-    start: str = ""  # folder of a finished run whose part this one begins from
+    start: str = ""  # folder of a finished run, or in a study an arm, whose part this one begins from
+
+    def __post_init__(self) -> None:
+        if self.horizon < 1:
+            raise ConfigError(f"horizon must be at least 1, not {self.horizon}.")
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,16 @@ class Run:
     @property
     def tested(self) -> bool:
         return (self.folder / "target.npz").exists()
+
+    @property
+    def begun(self) -> bool:
+        return any((self.folder / name).exists() for name in ("last.pt", "part.safetensors", "target.npz"))
+
+    @property
+    def error(self) -> str:
+        """Why it failed when it was last tried; "" if it did not."""
+        path = self.folder / "error.txt"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     @property
     def traces(self) -> list[Trace]:
@@ -89,21 +104,25 @@ def build(tree: Tree, folder: Path, data: Path | None = None, cache: Path | None
     return Run(experiment, resolved, places, folder)
 
 
-def open_run(folder: Path, data: Path | None = None) -> Run:
-    """The run in ``folder``, its data where it was, unless ``data`` says where it is now."""
+def open_run(folder: Path, data: Path | None = None, cache: Path | None = None) -> Run:
+    """The run in ``folder``, its data and cache where they were, unless told where they are now."""
     if not (folder / "config.toml").exists():
-        raise ConfigError(f"{folder} is not a run: it has no config.toml.")
+        within = sorted(path.parent.name for path in folder.glob("*/config.toml"))
+        beside = [path.parent.name for path in folder.parent.glob("*/config.toml")]
+        helps = f"It holds the runs {', '.join(within)}." if within else nearest(folder.name, beside)
+        raise ConfigError(f"{folder} is not a run: it has no config.toml. {helps}")
     environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     places = environment["places"]
     where = data or (Path(places["data"]) if "data" in places else None)
-    return build(config.load(folder / "config.toml"), folder, where, Path(places["cache"]))
+    kept = Path(places["cache"])
+    return build(config.load(folder / "config.toml"), folder, where, cache or (kept if kept.exists() else None))
 
 
-def domains(run: Run) -> tuple[Domain, Domain]:
-    """The two domains of a run, with its seed's few shots."""
+def domains(run: Run, decode: bool = True) -> tuple[Domain, Domain]:
+    """The two domains of a run, with its seed's few shots; blank pictures unless ``decode``, to see what is wrong."""
     e = run.experiment
-    source = domain.build("source", e.source, e.picture, e.horizon, run.cache, e.seed)
-    target = domain.build("target", e.target, e.picture, e.horizon, run.cache, e.seed, source)
+    source = domain.build("source", e.source, e.picture, e.horizon, run.cache, e.seed, None, decode)
+    target = domain.build("target", e.target, e.picture, e.horizon, run.cache, e.seed, source, decode)
     domain.refuse_mismatch(source, target, e.horizon)
     return source, target
 
@@ -113,6 +132,7 @@ def work(run: Run) -> None:
     with held(run):
         if run.trained and run.tested:
             return
+        (run.folder / "error.txt").unlink(missing_ok=True)
         source, target = domains(run)
         if not run.trained:
             if run.experiment.train.devices == 1:
@@ -129,11 +149,12 @@ def held(run: Run) -> Iterator[None]:
     refusal = f"{run.folder} is in use by another causeway process. Wait for it, or choose another folder."
     with exclusive(run.folder / "lock", wait=False, refusal=refusal):
         path = run.folder / "config.toml"
-        if path.exists():
+        if path.exists() and run.begun:
             refuse_other_settings(run, config.load(path))
-        with whole(path) as temporary:
-            temporary.write_text(tomli_w.dumps(run.tree), encoding="utf-8")
-        _write_environment(run)
+        if not run.trained:  # a finished part keeps saying where and how it was made
+            with whole(path) as temporary:
+                temporary.write_text(tomli_w.dumps(run.tree), encoding="utf-8")
+            _write_environment(run)
         yield
 
 
@@ -165,9 +186,14 @@ def train_part(run: Run, source: Domain, target: Domain) -> None:
     e = run.experiment
     torch.manual_seed(e.seed)
     start = load_part(Path(e.start)) if e.start else None
-    method = e.method.build(source, target, e.seed, start)
+    try:
+        method = e.method.build(source, target, e.seed, start)
+    except RuntimeError as error:
+        if start is None:
+            raise
+        raise ConfigError(f"start: the part of {e.start} does not fit this run's settings. {_reason(error)}") from None
     if train(method, e.train, e.seed, run.folder):
-        save_part(run.folder, method.part, target.spec)
+        save_part(run.folder, method.part, target)
 
 
 def _train_in_ranks(run: Run) -> None:
@@ -191,6 +217,8 @@ def test(run: Run, target: Domain) -> list[Trace]:
 def test_in_simulator(run: Run, simulator: Any) -> list[Trace]:
     """Closed loop in the world of a simulator's Config, pictures cropped as the target's are."""
     e = run.experiment
+    spec, names = fits(run.folder)
+    domain.refuse_other_world(simulator, spec.cameras, *names)
     return evaluate.drive(deploy(run), simulator, e.evaluate, (e.picture.height, e.picture.width), e.target.crop)
 
 
@@ -199,7 +227,7 @@ def test_on_recordings(run: Run, dataset: Any) -> list[Trace]:
     e = run.experiment
     recorded = domain.read("dataset", dataset.build(), e.target.crop, e.picture, e.horizon, run.cache)
     agent = deploy(run)
-    domain.refuse_other_policy(agent.policy.spec, recorded)
+    domain.refuse_other_policy(*fits(run.folder), recorded)
     return evaluate.replay(agent, recorded, e.evaluate)
 
 
@@ -212,29 +240,42 @@ def deploy(run: Run) -> Agent:
     return Agent(part, e.bridge.build(), e.action.build(), e.monitor.build())
 
 
-def save_part(folder: Path, part: nn.Module, spec: Spec) -> None:
-    """The weights, and in their head the shapes they fit: with config.toml, all an Agent needs."""
+def save_part(folder: Path, part: nn.Module, target: Domain) -> None:
+    """The weights, and in their head the shapes and names they fit: with config.toml, all an Agent needs."""
+    names = Names(target.unlabelled.state_names, target.unlabelled.action_names)
+    head = {"spec": json.dumps(target.spec._asdict()), "names": json.dumps(names._asdict())}
     weights = {name: value.detach().cpu().contiguous() for name, value in part.state_dict().items()}
     with whole(folder / "part.safetensors") as temporary:
-        save_file(weights, temporary, metadata={"spec": json.dumps(spec._asdict())})
+        save_file(weights, temporary, metadata=head)
 
 
 def load_part(folder: Path) -> nn.Module:
     """The part a finished run left."""
     path = folder / "part.safetensors"
-    if not path.exists():
-        raise ConfigError(f"{folder} holds no finished run: there is no part.safetensors.")
-    with safe_open(path, "pt") as file:
-        spec = Spec(**json.loads(file.metadata()["spec"]))
+    spec, _ = fits(folder)
     part: nn.Module = open_run(folder).experiment.method.part_for(spec)
     try:
         part.load_state_dict(load_file(path))
     except RuntimeError as error:
-        reason = str(error).split("\n\t")[-1]
         raise ConfigError(
-            f"{path} does not fit its own settings: was it trained by another version? ({reason})"
+            f"{path} does not fit its own settings: was it trained by another version? {_reason(error)}"
         ) from None
     return part
+
+
+def _reason(error: RuntimeError) -> str:
+    return "(" + str(error).split("\n\t")[-1].strip() + ")"
+
+
+def fits(folder: Path) -> tuple[Spec, Names]:
+    """The shapes, and what their numbers mean, that a finished run's part was made for."""
+    path = folder / "part.safetensors"
+    if not path.exists():
+        raise ConfigError(f"{folder} holds no finished run: there is no part.safetensors.")
+    with safe_open(path, "pt") as file:
+        head = file.metadata()
+    names = {what: tuple(words) for what, words in json.loads(head["names"]).items()}
+    return Spec(**json.loads(head["spec"])), Names(**names)
 
 
 def _write_environment(run: Run) -> None:
@@ -263,5 +304,8 @@ def _version(package: str) -> str:
 
 def _commit() -> str:
     here = Path(__file__).parent
-    found = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
+    try:
+        found = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
+    except FileNotFoundError:  # no git
+        return "unknown"
     return found.stdout.strip() or "unknown"

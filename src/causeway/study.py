@@ -2,24 +2,28 @@
 
 import csv
 import itertools
+import math
 import multiprocessing
 import os
+import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import config, evaluate, run
 from .config import Tree
 from .disk import exclusive, whole
-from .errors import ConfigError, DataError, MissingExtra, nearest
+from .errors import ConfigError, DataError, Interrupted, InUse, MissingExtra, nearest
 from .evaluate import Measure
 from .metrics import Metric, Trace
-from .run import Run
+from .run import Run, flat
 
 OWN = ("title", "about", "seeds", "arms", "sweep", "baseline")  # keys of a study that its runs do not see
+NAME, UNSAFE = re.compile(r"[\w.-]+"), re.compile(r"[^\w.+-]+")  # of folders
 
 
 @dataclass(frozen=True)
@@ -69,21 +73,51 @@ def plan(path: Path, folder: Path, overrides: Iterable[str], data: Path | None, 
     """Read an experiment file and lay out its runs; every setting of every arm is checked before anything starts."""
     tree = config.load(path, overrides)
     own = {key: tree.pop(key) for key in OWN if key in tree}
-    arms: Tree = own.get("arms", {}) or {"all": {}}
-    seeds = tuple(own.get("seeds", [0]))
+    arms, seeds = _arms(own), _seeds(own, tree)
+    _refuse_unknown(tree)
     baseline = own.get("baseline", next(iter(arms)))
     if baseline not in arms:
-        raise ConfigError(f"baseline: there is no arm '{baseline}'. {nearest(baseline, arms)}")
+        raise ConfigError(f"baseline: there is no arm '{baseline}'. {nearest(str(baseline), arms)}")
     planned: list[Planned] = []
     for name, changes in arms.items():
-        sweep = config.merge(own.get("sweep", {}), changes.get("sweep", {}))
+        sweep = flat(own.get("sweep", {})) | flat(changes.get("sweep", {}))
+        for key, values in sweep.items():
+            if not isinstance(values, list) or not values:
+                raise ConfigError(f"sweep: '{key}' needs a list of values, such as [0, 20, 100], not {values!r}.")
         base = config.merge(tree, {key: value for key, value in changes.items() if key != "sweep"})
         for values, seed in itertools.product(itertools.product(*sweep.values()), seeds):
-            point = tuple(zip(sweep, values))
-            planned.append(_planned(name, point, seed, base, folder, data, cache))
-    planned = _ordered([_linked(p, planned, arms, data, cache) for p in planned])
+            planned.append(_planned(name, tuple(zip(sweep, values)), seed, base, folder, data, cache))
+    linked = [_linked(p, planned, arms, data, cache) for p in planned]
     title = own.get("title", path.stem)
-    return Study(title, own.get("about", ""), seeds, baseline, tuple(planned), folder)
+    return Study(title, own.get("about", ""), seeds, baseline, tuple(_ordered(linked)), folder)
+
+
+def _arms(own: Tree) -> Tree:
+    arms = own.get("arms", {}) or {"all": {}}
+    for name, changes in arms.items() if isinstance(arms, dict) else [("arms", arms)]:
+        if not isinstance(changes, dict):
+            raise ConfigError(f"[arms] '{name}' must be a table of settings, [arms.{name}], not {changes!r}.")
+        if not NAME.fullmatch(name):
+            raise ConfigError(f"arm '{name}' gives folders their names: use letters, digits, '.', '_' and '-' alone.")
+    return dict(arms)
+
+
+def _seeds(own: Tree, tree: Tree) -> tuple[int, ...]:
+    seeds = own.get("seeds", [0])
+    if "seed" in tree:
+        raise ConfigError("A study has seeds, one run of every arm for each: write seeds = [0, 1, 2] instead of seed.")
+    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise ConfigError(f"seeds must be a list of whole numbers, such as [0, 1, 2], not {seeds!r}.")
+    if len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds names one twice: {seeds}. A run counts once.")
+    return tuple(seeds)
+
+
+def _refuse_unknown(tree: Tree) -> None:
+    known = [*OWN, *(field.name for field in fields(run.Experiment) if field.name != "seed")]
+    for key in tree:
+        if key not in known:
+            raise ConfigError(f"The experiment has no setting '{key}'. {nearest(key, known)}")
 
 
 def _planned(
@@ -100,7 +134,7 @@ def _planned(
         place: Tree = {}
         config.place(place, key, value)
         tree = config.merge(tree, place)
-    words = [arm, *(f"{key.rsplit('.', 1)[-1]}={value}" for key, value in point), f"s{seed}"]
+    words = [arm, *(f"{key.rsplit('.', 1)[-1]}={UNSAFE.sub('_', str(value))}" for key, value in point), f"s{seed}"]
     try:
         return Planned(arm, point, run.build(tree, folder / "-".join(words), data, cache))
     except ConfigError as error:
@@ -111,7 +145,11 @@ def _linked(planned: Planned, others: Sequence[Planned], arms: Tree, data: Path 
     """A run whose ``start`` names an arm begins from that arm's run of the same seed and the same point."""
     start = planned.run.experiment.start
     if start not in arms:
+        if start and not Path(start).is_dir():
+            raise ConfigError(f"arm '{planned.arm}': start: there is no arm or run '{start}'. {nearest(start, arms)}")
         return planned
+    if start == planned.arm:
+        raise ConfigError(f"arm '{planned.arm}': start names the arm itself.")
     ours = dict(planned.point)
     same_seed = [o for o in others if o.arm == start and o.run.experiment.seed == planned.run.experiment.seed]
     same = [o for o in same_seed if all(ours.get(key, value) == value for key, value in o.point)]
@@ -123,46 +161,94 @@ def _linked(planned: Planned, others: Sequence[Planned], arms: Tree, data: Path 
 
 
 def _ordered(planned: list[Planned]) -> list[Planned]:
-    """Runs that others begin from come first; otherwise the order of the file, seed by seed."""
-    needed = {p.run.experiment.start for p in planned}
-    return sorted(planned, key=lambda p: (str(p.run.folder) not in needed, p.run.experiment.seed))
+    """Runs that others begin from come before those; otherwise the order of the file, seed by seed."""
+    before = {str(p.run.folder): p.run.experiment.start for p in planned}
+    depths = {}
+    for folder in before:
+        depths[folder], at = 0, folder
+        while (at := before.get(at, "")) in before:
+            depths[folder] += 1
+            if depths[folder] > len(before):
+                raise ConfigError(f"start: the arms begin from one another in a circle, through {Path(folder).name}.")
+    return sorted(planned, key=lambda p: (depths[str(p.run.folder)], p.run.experiment.seed))
 
 
-def carry_out(study: Study, jobs: int = 1) -> None:
-    """Do every run that is not done, ``jobs`` at a time, each in a process of its own when more than one."""
+def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str]:
+    """Do every run that is not done, ``jobs`` at a time, each in a process of its own when more than one.
+
+    With ``arms``, only those and the runs that they begin from. A run that fails leaves ``error.txt`` in its folder
+    and the others go on; the names of those that failed are returned.
+    """
+    if jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, not {jobs}.")
     study.folder.mkdir(parents=True, exist_ok=True)
     refusal = f"{study.folder} is in use by another causeway process. Wait for it, or choose another folder."
     with exclusive(study.folder / "lock", wait=False, refusal=refusal):
-        todo = [p for p in study.runs if not (p.run.trained and p.run.tested)]
-        for p in study.runs:
-            if p not in todo:
+        wanted = _wanted(study, arms)
+        todo = [p for p in wanted if not (p.run.trained and p.run.tested)]
+        for p in wanted:
+            if p.run.begun:
                 run.refuse_other_settings(p.run, config.load(p.run.folder / "config.toml"))
-        total, done = len(study.runs), len(study.runs) - len(todo)
+        _rehearse(todo)
+        total, failed = len(wanted), dict[str, str]()
+        done = total - len(todo)
         print(f"{study.title}: {total} runs, {done} done before.", flush=True)
-        starts = {p.run.experiment.start for p in study.runs}
-        for wave in (True, False):  # runs that others begin from are finished first
-            batch = [p for p in todo if (str(p.run.folder) in starts) == wave]
-            done = _carry_out(batch, jobs, done, total)
+        while todo:  # runs that others begin from are finished first
+            waiting = {str(p.run.folder) for p in todo}
+            batch = [p for p in todo if p.run.experiment.start not in waiting]
+            todo = [p for p in todo if p.run.experiment.start in waiting]
+            for p, error in _finish(batch, jobs):
+                done += 1
+                name = p.run.folder.name
+                print(f"[{done}/{total}] {name}" + (f" FAILED: {error}" if error else ""), flush=True)
+                failed |= {name: error} if error else {}
+        return list(failed)
 
 
-def _carry_out(batch: Sequence[Planned], jobs: int, done: int, total: int) -> int:
+def _wanted(study: Study, arms: Sequence[str]) -> list[Planned]:
+    """The runs of ``arms``, all if there are none, and whatever they begin from."""
+    known = list(dict.fromkeys(p.arm for p in study.runs))
+    for arm in arms:
+        if arm not in known:
+            raise ConfigError(f"There is no arm '{arm}'. {nearest(arm, known)}")
+    chosen = [p for p in study.runs if not arms or p.arm in arms]
+    while True:
+        needed = {p.run.experiment.start for p in chosen}
+        more = [p for p in study.runs if p not in chosen and str(p.run.folder) in needed]
+        if not more:
+            return [p for p in study.runs if p in chosen]
+        chosen += more
+
+
+def _rehearse(todo: Sequence[Planned]) -> None:
+    """Everything that can be wrong with the data of any arm shows now, not after hours of the arms before it."""
+    seen: list[tuple[Any, ...]] = []
+    for p in todo:
+        e = p.run.experiment
+        if (sides := (e.source, e.target, e.picture, e.horizon)) in seen:
+            continue
+        seen.append(sides)
+        try:
+            run.domains(p.run, decode=False)
+        except (ConfigError, DataError) as error:
+            kind = ConfigError if isinstance(error, ConfigError) else DataError
+            raise kind(f"arm '{p.arm}': {error}") from None
+
+
+def _finish(batch: Sequence[Planned], jobs: int) -> Iterator[tuple[Planned, str]]:
+    """Each run of ``batch`` once it is finished, and in a line why it failed, if it did."""
     if jobs == 1:
         for p in batch:
-            print(f"[{done + 1}/{total}] {p.run.folder.name}", flush=True)
-            run.work(p.run)
-            done += 1
-        return done
+            yield p, _work(p.run)
+        return
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _die_with_parent) as pool:
         working = {pool.submit(_work, p.run): p for p in batch}
         try:
             for finished in as_completed(working):
-                finished.result()
-                done += 1
-                print(f"[{done}/{total}] {working[finished].run.folder.name}", flush=True)
+                yield working[finished], finished.result()
         except BaseException:  # Ctrl-C reaches the workers too: each saves its run before it stops
             pool.shutdown(cancel_futures=True)
             raise
-    return done
 
 
 def _die_with_parent() -> None:
@@ -177,27 +263,37 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _work(one: Run) -> None:
-    """``run.work`` in a process of its own; what a user can mend comes back as a sentence that names the run."""
+def _work(one: Run) -> str:
+    """``run.work``; a failure is a fact of this run, told in its folder and in a line, and no end of the others."""
     try:
         run.work(one)
-    except (ConfigError, DataError, MissingExtra) as error:
-        raise ConfigError(f"{one.folder.name}: {error}") from None
+    except Exception as error:
+        if isinstance(error, Interrupted | InUse):
+            raise
+        kind = "DataError" if isinstance(error, DataError) else type(error).__name__
+        line = f"{kind}: {error}"
+        about = line if isinstance(error, ConfigError | DataError | MissingExtra) else traceback.format_exc()
+        with whole(one.folder / "error.txt") as temporary:
+            temporary.write_text(f"{line}\n\n{about}", encoding="utf-8")
+        return line
+    return ""
 
 
 def table(study: Study, metrics: Mapping[str, Metric]) -> list[Row]:
     """Every arm, point and metric over the finished seeds, each beside the baseline at the same point."""
-    groups: dict[tuple[str, str], list[Planned]] = {}
+    traces: dict[tuple[str, str], dict[int, list[Trace]]] = {}
     for p in study.runs:
         if p.run.tested:
-            groups.setdefault((p.arm, p.label), []).append(p)
-    traces = {key: [p.run.traces for p in group] for key, group in groups.items()}
+            traces.setdefault((p.arm, p.label), {})[p.run.experiment.seed] = p.run.traces
     rows = []
-    for (arm, label), runs in traces.items():
-        base = _baseline(study, label, traces)
+    for (arm, label), by_seed in traces.items():
+        base = {} if arm == study.baseline else _baseline(study, label, traces)
+        shared = sorted(by_seed.keys() & base.keys())  # a run is compared with the baseline's of its own seed
+        ours, theirs = [by_seed[seed] for seed in shared], [base[seed] for seed in shared]
+        runs = list(by_seed.values())
         for name, measured in evaluate.measure(runs, metrics).items():
             metric = metrics[name]
-            against = None if arm == study.baseline or base is None else evaluate.difference(runs, base, metric)
+            against = evaluate.difference(ours, theirs, metric) if shared else None
             crashed = sum(1 for run_traces in runs for trace in run_traces if trace.error)
             count = sum(len(run_traces) for run_traces in runs)
             counts = len(runs), count, crashed
@@ -207,19 +303,21 @@ def table(study: Study, metrics: Mapping[str, Metric]) -> list[Row]:
 
 
 def _baseline(
-    study: Study, label: str, traces: Mapping[tuple[str, str], list[list[Trace]]]
-) -> list[list[Trace]] | None:
+    study: Study, label: str, traces: Mapping[tuple[str, str], dict[int, list[Trace]]]
+) -> dict[int, list[Trace]]:
     """The baseline at the same point, or wherever it stands if it has but one point."""
     if (study.baseline, label) in traces:
         return traces[study.baseline, label]
     own = [runs for (arm, _), runs in traces.items() if arm == study.baseline]
-    return own[0] if len(own) == 1 else None
+    return own[0] if len(own) == 1 else {}
 
 
 def verdict(against: Measure | None, direction: str) -> str:
     """What the interval of a difference allows us to say."""
     if against is None:
         return ""
+    if math.isnan(against.low):
+        return "too few to tell"
     if against.low <= 0 <= against.high:
         return "no difference shown"
     return "better" if (against.value > 0) == (direction == "higher") else "worse"

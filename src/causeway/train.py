@@ -40,6 +40,8 @@ class Training:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.save_every < 1 or self.log_every < 1:
             raise ConfigError("steps, save_every and log_every must be at least 1.")
+        if self.learning_rate <= 0 or self.weight_decay < 0 or self.warmup < 0 or self.clip < 0 or self.devices < 1:
+            raise ConfigError("needs learning_rate above 0, devices of 1 or more, and no negative number.")
 
 
 def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
@@ -49,7 +51,10 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision)
+    try:
+        fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision)
+    except (ValueError, RuntimeError) as error:  # of lightning: no such accelerator, or none here
+        raise ConfigError(f"[train] accelerator = '{settings.accelerator}' cannot be used: {error}") from None
     fabric.launch()
     folder.mkdir(parents=True, exist_ok=True)
     method.to(fabric.device)

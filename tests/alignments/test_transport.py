@@ -187,6 +187,14 @@ def test_relative_costs_forget_units() -> None:
     torch.testing.assert_close(align(Joint(100 * s, 0.01 * x), Joint(100 * t, 0.01 * y), 0.0), once)
 
 
+def test_a_cloud_that_is_one_point_but_for_rounding_is_not_blown_up() -> None:
+    draw = torch.Generator().manual_seed(7)
+    s, t = (3 + 1e-6 * torch.randn(8, 16, generator=draw) for _ in range(2))
+    loss = Config().build(16, 1)(joint(s.requires_grad_()), joint(t), 0.0)
+    loss.backward()
+    assert s.grad is not None and s.grad.abs().max() < 1
+
+
 def test_actions_decide_which_features_are_paired() -> None:
     z, x = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [1.0]])
     crossed = Config(1.0, 50.0, relative=False, blur=0.05).build(1, 1)

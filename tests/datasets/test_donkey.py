@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,13 @@ def test_everything_wrong_is_listed_not_the_first_only(tmp_path: Path) -> None:
     (root / "images/1.png").unlink()
     (root / "images/0.png").write_bytes(b"")
     found = faults(root)
-    assert len(found) == 6  # two numbers, one nan, one file missing, the same file unreadable, one empty
+    assert found == [
+        "labels.csv line 6: angle is 'x', not a number",
+        "labels.csv line 6: throttle is 'y', not a number",
+        "labels.csv line 7: angle is nan",
+        "images/1.png is missing",
+        "episode lap/0000: images/0.png cannot be read (cannot identify image file)",
+    ]
     with pytest.raises(DataError, match=r"And 3 more\. Run: causeway check"):
         Config(str(root)).build()
 
@@ -122,11 +129,63 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     ]
 
 
-def test_a_missing_picture_is_found_before_decoding(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "labels.csv is empty"),
+        ("\n1,2\n", "labels.csv begins with an empty line, not with the names of its columns"),
+        ("file,angle,throttle,timestamp_ms\n", "holds no records"),
+    ],
+)
+def test_a_table_without_columns_or_rows(tmp_path: Path, content: str, said: str) -> None:
     root = write_csv(tmp_path, ROWS)
+    (root / "labels.csv").write_text(content)
+    assert faults(root) == [said]
+
+
+def test_a_missing_picture_is_found_before_decoding_and_told_once(tmp_path: Path) -> None:
+    root = write_csv(tmp_path, [*ROWS, ROWS[3].replace("300", "600")])
     (root / "images/3.png").unlink()
-    assert Config(str(root)).read().faults == ("images/3.png is missing, though lap names it",)
-    faults(root)
+    assert Config(str(root)).read().faults == ("images/3.png is missing",)
+    assert faults(root) == ["images/3.png is missing"]
+
+
+def test_a_missing_folder_of_pictures_is_told_once(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_csv(tmp_path / "csv" / name, ROWS)
+        shutil.rmtree(tmp_path / "csv" / name / "images")
+    assert faults(tmp_path / "csv") == ["has no folder a/images", "has no folder b/images"]
+    root = write_tub2(tmp_path / "tub", 25)
+    shutil.rmtree(root / "images")
+    assert faults(root) == ["has no folder images"]
+    with pytest.raises(DataError, match=f"{root} has no folder images. Run: causeway check"):
+        list(Config(str(root)).read().frames(0))
+
+
+def test_a_picture_that_vanishes_while_reading_is_named(tmp_path: Path) -> None:
+    root = write_csv(tmp_path, ROWS)
+    dataset = Config(str(root)).build()
+    (root / "images/3.png").unlink()
+    assert list(dataset.problems()) == ["images/3.png is missing"]
+
+
+def test_faults_of_one_tub_among_several_name_it(tmp_path: Path) -> None:
+    write_tub1(tmp_path / "good", 3)
+    write_csv(tmp_path / "bad", [*ROWS[:5], "5.png,lap,5,500,left,0.5"])
+    assert faults(tmp_path) == ["bad/labels.csv line 7: angle is 'left', not a number"]
+
+
+def test_pictures_named_by_absolute_paths(tmp_path: Path) -> None:
+    (tmp_path / "else").mkdir()
+    Image.fromarray(picture(1)).save(tmp_path / "else/0.png")
+    root = write_csv(tmp_path / "drive", ROWS)
+    rows = [f"{tmp_path}/else/{i}.png,lap,{i},{i * 100},0,0" for i in range(3)]
+    (root / "labels.csv").write_text("\n".join(["file,tub,index,milliseconds,angle,throttle", *rows]))
+    (tmp_path / "else/1.png").write_bytes(b"none")
+    assert faults(root) == [
+        "../else/2.png is missing",
+        "episode lap/0000: ../else/1.png cannot be read (cannot identify image file)",
+    ]
 
 
 def test_a_truncated_picture_names_file_and_episode(tmp_path: Path) -> None:
@@ -174,7 +233,6 @@ def test_a_manifest_that_breaks_off(tmp_path: Path) -> None:
 
 
 def test_folders_that_hold_no_recording(tmp_path: Path) -> None:
-    assert faults(tmp_path / "none") == ["is not a folder"]
     assert faults(tmp_path) == ["is empty"]
     (tmp_path / "readme.txt").write_text("hello")
     assert "holds no Donkey recording" in faults(tmp_path)[0]

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from causeway import config
+from causeway.augment import refuse_mirrored_cameras
 from causeway.data import Domain
 from causeway.errors import ConfigError
+from causeway.features import embedded
 from causeway.methods.imitation import shares, suggested_weight
 
 Make = Callable[..., tuple[Domain, Domain]]
@@ -121,3 +123,46 @@ def test_a_mirrored_batch_steers_the_other_way(domains: Make) -> None:
 def test_an_unknown_name_cannot_be_mirrored(domains: Make) -> None:
     with pytest.raises(ConfigError, match=r"no state or action 'stering'. Did you mean 'steering'\?"):
         build(*domains(), augment={"mirror": ["stering"]})
+
+
+def test_an_alignment_sees_the_source_even_where_it_is_not_imitated(domains: Make) -> None:
+    method = build(*domains(), target_weight=1.0, alignment={"name": "coral"})
+    cost = method.cost(next(method.batches(0)), 0.5)  # type: ignore[attr-defined]
+    assert set(cost.terms) == {"imitation/target", "alignment"} and cost.terms["alignment"].item() > 0
+
+
+def test_the_source_is_checked_as_the_source(domains: Make) -> None:
+    source, target = domains()
+    method = build(source, target, domain_label=True)
+    method.eval()  # type: ignore[attr-defined]
+    found, tune = method.check(), source.tune.take()  # type: ignore[attr-defined]
+    policy = method.part  # type: ignore[attr-defined]
+    policy.side = torch.zeros(len(tune))
+    assert tune.actions is not None
+    error = (policy.act(tune.images, tune.state) - tune.actions)[:, 0].abs().mean().item()
+    assert found["tune/source"] == pytest.approx(error, rel=1e-5)
+
+
+def test_frozen_copies_are_the_same_whichever_arm_made_them(domains: Make) -> None:
+    """A check, in evaluation, must not leave pictures behind that nobody changed."""
+    source, target = domains()
+    eyes = {"name": "squeezenet", "weights": "random", "layer": 3, "rows": 2, "columns": 2}
+    settings = {"policy": eyes, "augment": {"brightness": 0.5}, "bridge": {"name": "noise"}, "copies": 3}
+    torch.manual_seed(0)
+    alone = build(source, target, target_weight=0.0, **settings)
+    alone.eval()  # type: ignore[attr-defined]
+    alone.check()  # type: ignore[attr-defined]
+    torch.manual_seed(0)
+    both = build(source, target, **settings)
+    values = both.streams[1].features.values  # type: ignore[attr-defined]
+    assert both.streams[1].name == "target" and not np.array_equal(values[0], values[2])  # type: ignore[attr-defined]
+    both.augmentation.eval()  # type: ignore[attr-defined]
+    again = embedded(both.policy, target.tune, both.augmentation, both.bridge, 3, target.cache)  # type: ignore[attr-defined]
+    assert not np.array_equal(again.values[0], again.values[2]) and not both.augmentation.training  # type: ignore[attr-defined]
+
+
+def test_a_mirror_needs_a_single_camera(domains: Make) -> None:
+    _, target = domains()
+    with pytest.raises(ConfigError, match="mirror works with one camera, and there are 2"):
+        refuse_mirrored_cameras(("steering",), target.spec._replace(cameras=2))
+    refuse_mirrored_cameras((), target.spec._replace(cameras=2))

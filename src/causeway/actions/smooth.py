@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ConfigError
 from . import ActionMap
 
 
@@ -15,6 +16,10 @@ class Config:
     memory: float = 0.5  # share of the last command in the next, 0..1; raising it steadies and delays
     low: float = -1.0  # smallest command
     high: float = 1.0  # largest command
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.memory < 1 and self.low < self.high):
+            raise ConfigError("memory is a share below 1, and low must be below high.")
 
     def build(self) -> "Smooth":
         return Smooth(self)

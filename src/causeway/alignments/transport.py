@@ -10,7 +10,7 @@ The loss is the optimum, over plans P >= 0 with uniform weights a = 1/N and b = 
 
 P is found without gradient: by the envelope theorem the optimum's gradient is that of <P, cost> with P held, which is
 what Courty et al. 2017 (JDOT) and arXiv 2509.18631 (blur = epsilon, reach = tau, p = alpha_1, q = alpha_2) follow.
-A finite reach leaves moments without a counterpart unmatched, and they then get no gradient.
+A finite reach leaves moments without a counterpart unmatched: the plan does not pull them.
 """
 
 import math
@@ -25,6 +25,8 @@ from ..data import Joint
 from ..errors import ConfigError
 from . import Alignment
 from ._sinkhorn import SMALL, unbalanced_plan
+
+POINT = 1e-8  # of a squared distance to the origin: what is nearer than that is one point
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,12 @@ class _Held(torch.autograd.Function):
     def forward(ctx: Any, s: Tensor, t: Tensor, x: Tensor, y: Tensor, c: Config) -> tuple[Tensor, Tensor]:
         ctx.kinds = s.dtype, t.dtype
         with torch.autocast(s.device.type, enabled=False):
-            zs, zt, distance = _compared(s, t)
-            ctx.weight = _weight(distance, c.feature_weight, c.relative)
+            zs, zt, distance, centre = _compared(s, t)
+            ctx.weight = _weight(distance, centre, c.feature_weight, c.relative)
             cost = distance * ctx.weight
             if c.action_weight:
-                *_, apart = _compared(x, y)
-                cost += apart * _weight(apart, c.action_weight, c.relative)
+                *_, apart, centre = _compared(x, y)
+                cost += apart * _weight(apart, centre, c.action_weight, c.relative)
             plan, optimum = unbalanced_plan(cost, c.blur, c.reach, c.iterations, c.tolerance)
             # the mean of a relative cost has a gradient too: all pairs together repel as strongly as the plan's attract
             pairs = plan - (plan * distance).sum() / distance.sum().clamp(min=SMALL) if c.relative else plan
@@ -109,19 +111,20 @@ def pull(own: Tensor, other: Tensor, pairs: Tensor) -> Tensor:
     return torch.addmm(pairs.sum(1, keepdim=True) * own, pairs, other, beta=2, alpha=-2)
 
 
-def _weight(distance: Tensor, weight: float, relative: bool) -> Tensor | float:
-    """The factor of squared distances in the cost."""
-    return weight / distance.mean().clamp(min=SMALL) if relative else weight
+def _weight(distance: Tensor, centre: Tensor, weight: float, relative: bool) -> Tensor | float:
+    """The factor of squared distances in the cost. Clouds that are one point but for rounding are not blown up."""
+    return weight / distance.mean().clamp(min=SMALL + POINT * centre @ centre) if relative else weight
 
 
-def _compared(s: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Two clouds about their common centre, where ``|s|^2 + |t|^2 - 2 s t`` loses no digits, in at least float32; and
-    their squared distances."""
+def _compared(s: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Two clouds about their common centre, where ``|s|^2 + |t|^2 - 2 s t`` loses no digits, in at least float32; their
+    squared distances; and that centre."""
     both = torch.cat([s, t])
     both = both.to(torch.promote_types(both.dtype, torch.float32))
-    both = both - both.mean(0)
+    centre = both.mean(0)
+    both = both - centre
     s, t = both[: len(s)], both[len(s) :]
-    return s, t, squared_distances(s, t)
+    return s, t, squared_distances(s, t), centre
 
 
 def squared_distances(s: Tensor, t: Tensor) -> Tensor:

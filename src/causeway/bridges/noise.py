@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..errors import ConfigError
 from . import Bridge
 
 
@@ -17,6 +18,10 @@ class Config:
     """How noisy the noisiest picture may be."""
 
     level: float = 100.0  # largest standard deviation, of 255; raising it hides more texture, and in the end the road
+
+    def __post_init__(self) -> None:
+        if self.level < 0:
+            raise ConfigError(f"level must not be negative, but it is {self.level}.")
 
     def build(self) -> "Noise":
         return Noise(self)

@@ -9,12 +9,14 @@ names of the files whether a folder is of its format.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ._nearly import nearly as nearly
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,22 @@ class Episode:
         return len(self.time_s)
 
 
-class Fault(DataError):
-    """One thing wrong with a recording, and the command that lists them all."""
+class Fault(Exception):
+    """One thing wrong with a recording, without the root and the full stop. Users meet it as a DataError."""
 
-    def __init__(self, root: str, fault: str, others: int = 0, onward: bool = False):
-        more = f" And {others} more." if others else ""
-        super().__init__(f"{root} {fault}.{more} Run: causeway check {root}")
-        self.fault = fault
+    def __init__(self, sentence: str, onward: bool = False):
+        super().__init__(sentence)
         self.onward = onward  # whether the rest of the episode cannot be read either
+
+
+def existing(root: str) -> Path:
+    """The folder ``root``. Raises DataError when there is none, before anything is said of what it should hold."""
+    path = Path(root)
+    if not path.exists():
+        raise DataError(f"There is no folder {root}.")
+    if not path.is_dir():
+        raise DataError(f"{root} is a file, not a folder.")
+    return path
 
 
 class Dataset(ABC):
@@ -55,12 +65,19 @@ class Dataset(ABC):
     def sound(self) -> Self:
         """This dataset, if reading it found nothing wrong. Raises DataError with the first fault and their number."""
         if self.faults:
-            raise Fault(self.root, self.faults[0], others=len(self.faults) - 1)
+            raise self._refusal(self.faults[0], others=len(self.faults) - 1)
         return self
 
-    @abstractmethod
     def frames(self, episode: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
-        """The pictures of an episode in order, from moment ``start`` on: each (V, H, W, 3) RGB. Raises ``Fault``."""
+        """The pictures of an episode in order, from moment ``start`` on: each (V, H, W, 3) RGB. Raises DataError."""
+        try:
+            yield from self.decoded(episode, start)
+        except Fault as fault:
+            raise self._refusal(str(fault)) from fault
+
+    @abstractmethod
+    def decoded(self, episode: int, start: int) -> Iterator[NDArray[np.uint8]]:
+        """What ``frames`` yields. Raises ``Fault``, in the words of ``faults`` where one of them is the reason."""
 
     def encoded(self, episode: int) -> Iterator[tuple[bytes, ...]] | None:
         """The same pictures as the V JPEG or PNG files they are stored in; None when they are not files."""
@@ -69,17 +86,24 @@ class Dataset(ABC):
     def problems(self) -> Iterator[str]:
         """Everything that is wrong on disk, a sentence each, naming the episode or file; reads every picture."""
         yield from self.faults
+        said = set(self.faults)
         for number, episode in enumerate(self.episodes):
             start = 0
             while start < len(episode):
                 try:
-                    for _ in self.frames(number, start):
+                    for _ in self.decoded(number, start):
                         start += 1
                     break
-                except Fault as error:
-                    yield error.fault
-                    start = len(episode) if error.onward else start + 1
+                except Fault as fault:
+                    if str(fault) not in said:
+                        yield str(fault)
+                    said.add(str(fault))
+                    start = len(episode) if fault.onward else start + 1
 
     @abstractmethod
     def fingerprint(self) -> str:
         """A word that changes when the recordings on disk change: names, sizes and times of the files, not pixels."""
+
+    def _refusal(self, fault: str, others: int = 0) -> DataError:
+        more = f" And {others} more." if others else ""
+        return DataError(f"{self.root} {fault}.{more} Run: causeway check {self.root}")

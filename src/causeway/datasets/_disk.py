@@ -1,4 +1,4 @@
-"""What reading many frames needs: fingerprints and picture files."""
+"""What reading many frames needs: fingerprints, picture files, and what to say where one is missing."""
 
 import hashlib
 import io
@@ -28,8 +28,14 @@ def picture(source: Path | bytes) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             return np.asarray(image.convert("RGB"))
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error... on broken files
-        reason = "the picture file is broken" if isinstance(source, bytes) else str(error).replace(str(source), "")
-        raise DataError(f"cannot be read ({reason.strip()})") from error
+        reason = str(error).replace(repr(str(source)), "").strip() if isinstance(source, Path) else ""
+        raise DataError(f"cannot be read ({reason or 'the picture file is broken'})") from error
+
+
+def absent(root: Path, file: Path) -> str:
+    """What to say of a ``file`` that is not there: its name below ``root``, or that of the outermost missing folder."""
+    folder = next((path for path in reversed(file.parents) if not path.is_dir()), None)
+    return f"has no folder {os.path.relpath(folder, root)}" if folder else f"{os.path.relpath(file, root)} is missing"
 
 
 def first_size(files: Iterable[Path]) -> tuple[int, int]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from . import _disk
+
 TIMES = ("timestamp_ms", "milliseconds")  # either may stand in a labels.csv
 IMAGE, ANGLE, THROTTLE = "cam/image_array", "user/angle", "user/throttle"
 
@@ -50,12 +52,12 @@ def read(root: Path) -> Drive:
     for folder in tubs(root):
         reader = _reader(folder)
         assert reader
-        before = len(drive.records)
+        before, told = len(drive.records), len(drive.faults)
         reader(folder, drive)
-        _check_files(folder, drive.records[before:], drive)
-    if not root.is_dir():
-        drive.faults.append("is not a folder")
-    elif not any(root.iterdir()):
+        if folder != root:  # each fault begins with the name of a file
+            drive.faults[told:] = [f"{folder.name}/{fault}" for fault in drive.faults[told:]]
+        _check_files(root, folder, drive.records[before:], drive)
+    if not any(root.iterdir()):
         drive.faults.append("is empty")
     elif not tubs(root):
         drive.faults.append("holds no Donkey recording: no labels.csv, manifest.json with catalogs, or record_*.json")
@@ -69,17 +71,14 @@ def _reader(folder: Path) -> Callable[[Path, Drive], None] | None:
         return _read_tub2
     labels = folder / "labels.csv"
     if labels.is_file() and ((folder / "images").is_dir() or b"angle" in labels.read_bytes()[:1000]):
-        return _read_csv
+        return read_csv
     return _read_tub1 if any(folder.glob("record_*.json")) else None
 
 
-def _check_files(folder: Path, records: list[Record], drive: Drive) -> None:
+def _check_files(root: Path, folder: Path, records: list[Record], drive: Drive) -> None:
     there = {path for sub in (folder, folder / "images") if sub.is_dir() for path in sub.iterdir()}  # one look is quick
-    drive.faults.extend(
-        f"{record.file.relative_to(folder)} is missing, though {record.recording} names it"
-        for record in records
-        if record.file not in there and not record.file.is_file()
-    )
+    missing = (record.file for record in records if record.file not in there and not record.file.is_file())
+    drive.faults.extend(dict.fromkeys(_disk.absent(root, file) for file in missing))
 
 
 def _number(value: Any, name: str, where: str, drive: Drive, limit: float = math.inf) -> float:
@@ -96,12 +95,17 @@ def _number(value: Any, name: str, where: str, drive: Drive, limit: float = math
     return number
 
 
-def _read_csv(folder: Path, drive: Drive) -> None:
+def read_csv(folder: Path, drive: Drive) -> None:
+    """Every line of ``folder/labels.csv``, or what keeps it from being read."""
     path = folder / "labels.csv"
     drive.sources.append(path)
     with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
+        if not columns:
+            what = "begins with an empty line, not with the names of its columns" if any(reader) else "is empty"
+            drive.faults.append(f"labels.csv {what}")
+            return
         time = next((name for name in TIMES if name in columns), None)
         lacking = [name for name in ("file", "angle", "throttle") if name not in columns]
         lacking += [] if time else [" or ".join(TIMES)]

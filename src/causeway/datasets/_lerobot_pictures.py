@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -29,6 +30,7 @@ class Place:
     row: int  # the first
     length: int
     films: dict[str, Film] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)  # why, by camera, there is no film of it
 
 
 def pictures(place: Place, key: str, start: int = 0) -> Iterator[bytes]:
@@ -42,9 +44,20 @@ def pictures(place: Place, key: str, start: int = 0) -> Iterator[bytes]:
             part = batch.slice(max(0, first - row), max(0, last - row - max(0, first - row)))
             row += len(batch)
             for item in part.column(0).to_pylist():
-                yield (
-                    item["bytes"] if item["bytes"] is not None else (place.file.parents[2] / item["path"]).read_bytes()
-                )
+                yield _content(item or {}, place.file.parents[2])
+
+
+def _content(item: dict[str, Any], root: Path) -> bytes:
+    """The picture file of a row: in the row itself, or below ``root`` where the row says."""
+    if item.get("bytes") is not None:
+        return bytes(item["bytes"])
+    if not item.get("path"):
+        raise DataError("is missing: its row holds no picture")
+    file: Path = root / item["path"]
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read from {item['path']} ({error.strerror})") from error
 
 
 def film(place: Film, rate_hz: float, start: int, length: int) -> Iterator[NDArray[np.uint8]]:

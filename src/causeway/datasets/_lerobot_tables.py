@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from . import Episode
+from . import Episode, _disk
 from . import _lerobot_format as layout
 from ._lerobot_format import ACTION, CAMERA, INFO, STATE, STATS, TASKS
 from ._lerobot_pictures import Film, Place
@@ -126,9 +126,7 @@ class Tables:
                     f"episode {name}: {row['length']} frames in meta/episodes but {count} rows in {self._name(path)}"
                 )
             if count:
-                self._add(
-                    name, row, table.slice(start, count), Place(path, start, count, self._films(name, row)), tasks
-                )
+                self._add(name, row, table.slice(start, count), self._place(row, path, start, count), tasks)
 
     def _add(self, name: str, row: dict[str, Any], table: pa.Table, place: Place, tasks: list[str]) -> None:
         time_s = table["timestamp"].to_numpy().astype(np.float64)
@@ -171,18 +169,20 @@ class Tables:
             )
         return values
 
-    def _films(self, name: str, row: dict[str, Any]) -> dict[str, Film]:
-        films = {}
+    def _place(self, row: dict[str, Any], file: Path, start: int, count: int) -> Place:
+        films, lost = {}, {}
         for camera in sorted(self.films):
             key = self.cameras[camera]
-            if f"videos/{key}/file_index" not in row:
-                self.faults.append(f"episode {name}: meta/episodes does not say where its film of {camera} is")
+            if any(row.get(f"videos/{key}/{name}") is None for name in ("chunk_index", "file_index", "from_timestamp")):
+                lost[camera] = f"meta/episodes does not say where the films of {camera} are"
                 continue
             path = self._path("video_path", layout.VIDEOS, row, f"videos/{key}", video_key=key)
-            if not path.is_file():
-                self.faults.append(f"episode {name}: {self._name(path)} is missing")
-            films[camera] = Film(path, float(row[f"videos/{key}/from_timestamp"]))
-        return films
+            if path.is_file():
+                films[camera] = Film(path, float(row[f"videos/{key}/from_timestamp"]))
+            else:
+                lost[camera] = _disk.absent(self.root, path)
+        self.faults.extend(reason for reason in lost.values() if reason not in self.faults)
+        return Place(file, start, count, films, lost)
 
     def _tasks(self) -> list[str]:
         table = self._parquet(self.root / TASKS, lambda name: True)

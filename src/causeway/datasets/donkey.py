@@ -1,5 +1,6 @@
 """Drives of Donkey cars, real or simulated: tubs of both versions, and folders of images with a labels.csv."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, nearest
-from . import Dataset, Episode, Fault, _disk
+from . import Dataset, Episode, Fault, _disk, existing
 from ._donkey_records import Drive, Record, is_donkey, read
 from ._select import keep
 
@@ -37,7 +38,7 @@ class Config:
                 raise ConfigError(f"Donkey cars record no '{action}'. {nearest(action, ACTIONS)}")
 
     def read(self) -> "Donkey":
-        return Donkey(self, read(Path(self.root)))
+        return Donkey(self, read(existing(self.root)))
 
     def build(self) -> "Donkey":
         return self.read().sound()
@@ -64,16 +65,15 @@ class Donkey(Dataset):
         steps = [np.diff(episode.time_s) for episode in self.episodes if len(episode) > 1]
         self.rate_hz = round(float(1 / np.median(np.concatenate(steps))), 3) if steps else 0.0
 
-    def frames(self, episode: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
+    def decoded(self, episode: int, start: int) -> Iterator[NDArray[np.uint8]]:
         for file in self._files[episode][start:]:
-            where = f"episode {self.episodes[episode].name}: {file.relative_to(self.root)}"
+            if not file.is_file():
+                raise Fault(_disk.absent(Path(self.root), file))
             try:
-                image = _disk.picture(file)
+                image = self._picture(file)
             except DataError as error:
-                raise Fault(self.root, f"{where} {error}") from error
-            self._size = self._size or _disk.first_size(file for files in self._files for file in files)
-            if image.shape[:2] != self._size:
-                raise Fault(self.root, f"{where} is {_words(image.shape)}, the first picture is {_words(self._size)}")
+                name = os.path.relpath(file, self.root)
+                raise Fault(f"episode {self.episodes[episode].name}: {name} {error}") from error
             yield image[None]
 
     def encoded(self, episode: int) -> Iterator[tuple[bytes, ...]]:
@@ -82,6 +82,13 @@ class Donkey(Dataset):
     def fingerprint(self) -> str:
         files = [*self._sources, *(file for files in self._files for file in files)]
         return _disk.fingerprint(Path(self.root), files, self._settings)
+
+    def _picture(self, file: Path) -> NDArray[np.uint8]:
+        image = _disk.picture(file)
+        self._size = self._size or _disk.first_size(file for files in self._files for file in files)
+        if image.shape[:2] != self._size:
+            raise DataError(f"is {_words(image.shape)}, the first picture is {_words(self._size)}")
+        return image
 
     def _episode(self, name: str, run: list[Record]) -> Episode:
         time_s = np.array([record.time_s for record in run])

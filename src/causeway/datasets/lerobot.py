@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, nearest
-from . import Dataset, Fault, _disk
+from . import Dataset, Fault, _disk, existing
 from ._lerobot_format import INFO, earlier_version, statistics
 from ._lerobot_pictures import Place, film, pictures
 from ._lerobot_tables import Tables
@@ -41,7 +41,7 @@ class LeRobot(Dataset):
     """Numbers are read at once, pictures episode by episode."""
 
     def __init__(self, config: Config):
-        tables = Tables(Path(config.root))
+        tables = Tables(existing(config.root))
         self.root = config.root
         self.rate_hz = tables.rate_hz
         self.state_names, self.action_names = tables.state_names, tables.action_names
@@ -59,9 +59,9 @@ class LeRobot(Dataset):
             tables.faults.append(MIXED)
         self.faults = tuple(tables.faults)
 
-    def frames(self, episode: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
+    def decoded(self, episode: int, start: int) -> Iterator[NDArray[np.uint8]]:
         if len({self._tables.sizes[camera] for camera in self.cameras}) > 1:
-            raise Fault(self.root, f"episode {self.episodes[episode].name}: {MIXED}", onward=True)
+            raise Fault(f"episode {self.episodes[episode].name}: {MIXED}", onward=True)
         views = [self._view(episode, camera, start) for camera in self.cameras]
         for images in zip(*views, strict=True):
             yield np.stack(images)
@@ -83,17 +83,19 @@ class LeRobot(Dataset):
     def _view(self, number: int, camera: str, start: int) -> Iterator[NDArray[np.uint8]]:
         """One camera's pictures of an episode, each (H, W, 3)."""
         place, size, row = self._places[number], self._tables.sizes[camera], start
+        if camera in place.lost:
+            raise Fault(place.lost[camera], onward=True)
         try:
-            for image in self._decoded(place, camera, start):
+            for image in self._pictures(place, camera, start):
                 if image.shape[:2] != size:
                     raise DataError(f"is {image.shape[1]}x{image.shape[0]}, not {size[1]}x{size[0]} as {INFO} says")
                 yield image
                 row += 1
         except DataError as error:
             where = f"episode {self.episodes[number].name}: frame {row} of camera {camera}"
-            raise Fault(self.root, f"{where} {error}", onward=camera in place.films) from error
+            raise Fault(f"{where} {error}", onward=camera in place.films) from error
 
-    def _decoded(self, place: Place, camera: str, start: int) -> Iterator[NDArray[np.uint8]]:
+    def _pictures(self, place: Place, camera: str, start: int) -> Iterator[NDArray[np.uint8]]:
         if camera in place.films:
             return film(place.films[camera], self.rate_hz, start, place.length)
         return (_disk.picture(file) for file in pictures(place, self._tables.cameras[camera], start))

@@ -11,7 +11,7 @@ each kind that there is. Maddukuri et al. 2025 and Wei et al. 2025 call w_t (or 
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..alignments import none
-from ..augment import Augment, Augmentation
+from ..augment import Augment, Augmentation, refuse_mirrored_cameras
 from ..bridges import identity
 from ..data import Batch, Domain, Joint, Moments, Spec
 from ..errors import ConfigError
@@ -104,6 +104,7 @@ class Imitation(Method):
         self.bridge = config.bridge.build()
         names = source.unlabelled.state_names, source.unlabelled.action_names
         self.augmentation = Augmentation(config.augment, *names)
+        refuse_mirrored_cameras(config.augment.mirror, target.spec)
         self.shares = shares(config.target_weight, config.guess_share, len(target.labelled), len(target.guessed))
         if start is not None:
             self.policy.load_state_dict(start.state_dict())
@@ -117,6 +118,7 @@ class Imitation(Method):
                 else target.guessed
             )
         self.streams: list[Stream] = []
+        self._kept: dict[str, Batch] = {}
 
     @property
     def part(self) -> nn.Module:
@@ -131,7 +133,9 @@ class Imitation(Method):
         self.streams = [
             self._stream(name, sides[name], size, self.shares[name]) for name, size in sizes.items() if size
         ]
-        if aligns:
+        if aligns:  # what is aligned without being imitated has weight 0
+            if not sizes["source"]:
+                self.streams.append(self._stream("source", self.source.labelled, max(2, batch // 2), 0.0))
             self.streams.append(self._stream("unlabelled", self.target.unlabelled.hidden(), max(2, batch // 2), 0.0))
 
     def _advise(self) -> None:
@@ -172,7 +176,7 @@ class Imitation(Method):
         scale, mean = self.policy.action_scale, self.policy.action_mean
         for stream, part, feature in zip(self.streams, self._turned, features, strict=True):
             guess = self.policy.decode(feature)
-            if part.actions is not None:
+            if part.actions is not None and stream.weight:
                 loss = -guess.log_prob(part.actions).mean() / part.actions[0].numel()
                 terms[f"imitation/{stream.name}"] = stream.weight * (loss - floor(scale))
             actions = guess.mean.detach() if part.actions is None else part.actions
@@ -210,18 +214,33 @@ class Imitation(Method):
             tune = domain.tune
             if tune.actions is None or not len(tune):
                 continue
-            chosen = np.unique(np.linspace(0, len(tune) - 1, 512).astype(np.int64))
-            features = self._features(tune)
-            if features is None:
-                batch = tune.take(chosen).to(device)
-                guess = self.policy.act(batch.images, batch.state)
-            else:
-                batch = features.take(tune, chosen, np.zeros_like(chosen)).to(device)
-                assert batch.embedding is not None
-                guess = self.policy.decode(self.policy.project(batch.embedding, batch.state)).mean
+            batch = self._tuning(domain.name, tune).to(device)
             assert batch.actions is not None
+            if isinstance(self.policy, Labelled):
+                self.policy.side = torch.full((len(batch),), float(domain.name != "source"), device=device)
+            embedding = self.policy.embed(batch.images) if batch.embedding is None else batch.embedding
+            guess = self.policy.decode(self.policy.project(embedding, batch.state)).mean
             found[f"tune/{domain.name}"] = float((guess - batch.actions)[:, 0].abs().mean())
+        if isinstance(self.policy, Labelled):
+            self.policy.side = None
         return found
+
+    def _tuning(self, name: str, tune: Moments) -> Batch:
+        """Up to 512 tune moments as they are, kept from check to check; what frozen eyes made of them, if they do."""
+        if name not in self._kept:
+            chosen = np.unique(np.linspace(0, len(tune) - 1, 512).astype(np.int64))
+            seen = [s.features for s in self.streams if s.features is not None and s.moments.frames is tune.frames]
+            if seen:
+                self._kept[name] = seen[0].take(tune, chosen, np.zeros_like(chosen))
+            else:
+                batch = tune.take(chosen)
+                self._kept[name] = self._looked_at(batch) if self.policy.frozen else batch
+        return self._kept[name]
+
+    def _looked_at(self, batch: Batch) -> Batch:
+        device = self.policy.action_mean.device
+        seen = [self.policy.embed(batch.images[i : i + 64].to(device)).cpu() for i in range(0, len(batch), 64)]
+        return replace(batch, images=batch.images[:, :0], embedding=torch.cat(seen))
 
 
 def floor(scale: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Laplace
 
-from ..augment import Augment, Augmentation
+from ..augment import Augment, Augmentation, refuse_mirrored_cameras
 from ..bridges import identity
 from ..data import Batch, Domain, Moments, Spec
 from ..errors import ConfigError
@@ -86,6 +86,7 @@ class Ridge(Method):
         self.policy = config.part_for(target.spec)
         self.policy.begin()
         self.augmentation = Augmentation(Augment(mirror=config.mirror), *_names(target))
+        refuse_mirrored_cameras(config.mirror, target.spec)
         first = source.labelled if self.shares["source"] else target.labelled
         self.policy.calibrate(first if len(first) else target.guessed)
         if config.mirror:
@@ -111,7 +112,7 @@ class Ridge(Method):
             assert batch.embedding is not None and batch.actions is not None
             rows.append((torch.cat([batch.embedding, policy.scaled(batch.state)], 1) - mean) / scale)
             goals.append(((batch.actions - policy.action_mean) / policy.action_scale).flatten(1))
-            weights.append(torch.full((len(batch),), share / len(batch)))
+            weights.append(batch.state.new_full((len(batch),), share / len(batch)))
         policy.mean.copy_(target_mean)
         policy.scale.copy_(target_scale)
         policy.matrix.copy_(solve(torch.cat(rows), torch.cat(goals), torch.cat(weights), self.config.penalty))
@@ -130,7 +131,7 @@ class Ridge(Method):
         features = embedded(self.policy, moments, self.augmentation, bridge, copies, self.target.cache)
         chosen = np.unique(np.linspace(0, len(moments) - 1, min(len(moments), MOST // copies)).astype(np.int64))
         both = np.repeat(np.arange(copies), len(chosen))
-        return features.take(moments, np.tile(chosen, copies), both)
+        return features.take(moments, np.tile(chosen, copies), both).to(self.policy.action_mean.device)
 
     def batches(self, start: int) -> Iterator[Batch]:
         return iter(())

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Laplace
 
 from ..data import Moments, Spec
+from ..errors import ConfigError
 
 
 class Policy(nn.Module, ABC):
@@ -123,6 +124,8 @@ class Bottleneck(nn.Module):
 
     def __init__(self, embedding: int, state: int, width: int, dropout: float):
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise ConfigError(f"dropout is a share below 1, not {dropout}.")
         self.dropout = dropout
         self.layers = nn.Sequential(nn.Linear(embedding + state, width), nn.LayerNorm(width), nn.ReLU())
 

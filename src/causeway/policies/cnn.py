@@ -3,6 +3,7 @@
 Group normalization keeps the two domains of a mixed batch from leaking into each other's statistics.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +34,11 @@ class Convolutional(Sighted):
         before = 3
         for i, after in enumerate(config.channels):
             kernel, stride = (5, 2) if i < 3 else (3, 1 + (i == 3))
-            layers += [nn.Conv2d(before, after, kernel, stride, kernel // 2), nn.GroupNorm(8, after), nn.ReLU()]
+            layers += [
+                nn.Conv2d(before, after, kernel, stride, kernel // 2),
+                nn.GroupNorm(math.gcd(8, after), after),
+                nn.ReLU(),
+            ]
             before = after
         eye = nn.Sequential(*layers, nn.Flatten())
         with torch.no_grad():

@@ -150,6 +150,8 @@ class Lanes(Simulator):
         chosen = np.flatnonzero(options.get("reset_mask", np.ones(self.num_envs, bool))).tolist()
         amount = options.get("randomize", self.config.randomize)
         seeds = [seed + k for k in range(self.num_envs)] if isinstance(seed, int | np.integer) else seed
+        if seeds is not None and len(seeds) != self.num_envs:
+            raise ValueError(f"lanes has {self.num_envs} worlds and was given {len(seeds)} seeds.")
         for world in chosen:
             given = seeds[world] if seeds is not None else None
             self._begin(world, self._next_seed(world) if given is None else int(given), amount)
@@ -189,6 +191,8 @@ class Lanes(Simulator):
         """Drive all worlds by one period; those that have ended stay as they are, with a reward of 0."""
         period, alive = 1 / self.rate_hz, self.end == ALIVE
         commands = torch.as_tensor(np.asarray(actions, np.float32), device=self.device).clamp(-1, 1)
+        if commands.shape != self.action_space.shape:
+            raise ValueError(f"lanes needs commands of shape {self.action_space.shape}, not {tuple(commands.shape)}.")
         self.vehicles.step(commands, alive, self.dynamics)
         self.traffic.step(period, alive, self.spot.along, self.spot.left > 0, self.roads.lap)
         before, self.spot = self.spot, self.roads.locate(self.vehicles.x, self.vehicles.y)

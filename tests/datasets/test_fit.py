@@ -1,0 +1,60 @@
+"""Episodes that a recording cannot take."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from causeway.errors import DataError
+from causeway.recorder import Recorder, Recording
+from recordings import episode, picture, views
+
+RECORDING = Recording(("front",), 10, ("speed",), ("steering", "throttle"))
+WANTED = r"Pictures must be uint8 of shape \(T, V, H, W, 3\)"
+
+
+def broken(**changes: Any) -> Any:
+    return replace(episode(5), **changes)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "frames", "said"),
+    [
+        (episode(5), views(4), "episode 0: 4 frames but 5 actions"),
+        (episode(5), views(6), "episode 0: 6 frames but 5 actions"),
+        (broken(actions=np.zeros((4, 2), np.float32)), views(5), "5 frames but 4 actions"),
+        (broken(actions=np.full((5, 2), np.nan, np.float32)), views(5), "actions are not finite at frame 0"),
+        (broken(state=np.full((5, 1), np.inf, np.float32)), views(5), "states are not finite at frame 0"),
+        (broken(actions=np.zeros((5, 3), np.float32)), views(5), "3 actions a frame, but named are steering, throttle"),
+        (broken(actions=None), views(5), "has no actions, but the recording names some"),
+        (broken(time_s=np.array([0, 0.1, 0.1, 0.2, 0.3])), views(5), "time does not go on at frame 2"),
+        (broken(time_s=np.array([np.nan, 0.1, 0.2, 0.3, 0.4])), views(5), "time does not go on at frame 0"),
+        ("e0", views(5), r"must be a causeway\.datasets\.Episode\(name, time_s, state, actions\), not the str 'e0'"),
+        (broken(time_s=[0, 1]), views(5), r"time_s must be a numpy array .* shape \(T,\), not the list \[0, 1\]"),
+        (broken(state=np.zeros(5)), views(5), r"state must be .* of shape \(5, 1\), not float64 of shape \(5,\)"),
+        (broken(state=None), views(5), r"state must be a numpy array .* not None\."),
+        (broken(actions=np.full((5, 2), "a")), views(5), r"actions must be a numpy array of numbers .* not <U1"),
+        (episode(5), np.array(views(5)) / 255, rf"frame 0 of front is float64 of shape \(24, 32, 3\)\. {WANTED}"),
+        (episode(5), [view[0] for view in views(5)], rf"frame 0 is uint8 of shape \(24, 32, 3\)\. {WANTED}"),
+        (
+            episode(5),
+            [view.transpose(0, 3, 1, 2) for view in views(5)],
+            rf"of front is uint8 of shape \(3, .* {WANTED}",
+        ),
+        (episode(5), [view[..., 0] for view in views(5)], rf"frame 0 is uint8 of shape \(1, 24, 32\)\. {WANTED}"),
+        (episode(5), [[view[0, ..., 0]] for view in views(5)], rf"frame 0 of front is uint8 of shape .* {WANTED}"),
+        (episode(5), "images", rf"frame 0 is the str 'i'\. {WANTED}"),
+        (episode(5), [["0.jpg"]], rf"frame 0 of front is the str '0.jpg'\. {WANTED}"),
+        (episode(5), views(5, cameras=2), "2 pictures of 1 cameras"),
+        (episode(5), [*views(4), picture(0, 12, 16)[None]], "frame 4 of front is 16x12, those before are 32x24"),
+        (episode(5), [*views(4), (b"\xff\xd8broken",)], "frame 4 of front cannot be read"),
+        (episode(0), [], "is empty"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path, wrong: Any, frames: Any, said: str) -> None:
+    with pytest.raises(DataError, match=said), Recorder(tmp_path / "set", RECORDING) as recorder:
+        recorder.add(episode(5, name="first"), views(5))
+        recorder.add(wrong, frames)
+    assert list(tmp_path.iterdir()) == []
