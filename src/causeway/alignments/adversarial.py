@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import layer_norm, softplus
+from torch.nn.functional import softplus
 
 from ..data import Joint
 from ..errors import ConfigError
@@ -22,13 +22,11 @@ class Config:
     layers: int = 1  # raising it gives the discriminator more hidden layers
     strength: float = 1.0  # raising it makes features care more about fooling than about their task, lambda
     ramp: float = 10.0  # raising it reaches full strength earlier in the run, gamma
-    conditional: bool = False  # true compares features given the action (Long et al. 2018): features times actions
-    scale_free: bool = False  # true compares features of equal length, so that shrinking them fools nobody
 
     def build(self, width: int, actions: int) -> "Adversarial":
         if self.hidden < 1 or self.layers < 0 or self.strength < 0 or self.ramp < 0:
             raise ConfigError("adversarial needs hidden >= 1, and layers, strength and ramp >= 0.")
-        return Adversarial(self, width * (1 + actions) if self.conditional else width)
+        return Adversarial(self, width)
 
 
 class Adversarial(Alignment):
@@ -46,14 +44,7 @@ class Adversarial(Alignment):
     def forward(self, source: Joint, target: Joint, progress: float) -> Tensor:
         self._strength = self.strength(progress)
         features = torch.cat([source.features, target.features])
-        seen = _Reverse.apply(features, self._strength)  # type: ignore[no-untyped-call]
-        if self.config.scale_free:
-            seen = layer_norm(seen, seen.shape[1:])
-        if self.config.conditional:
-            actions = torch.cat([source.actions, target.actions]).detach()
-            given = torch.cat([torch.ones_like(actions[:, :1]), actions], 1)
-            seen = (given[:, :, None] * seen[:, None]).flatten(1)
-        logits = self.discriminator(seen).squeeze(1)
+        logits = self.discriminator(_Reverse.apply(features, self._strength)).squeeze(1)  # type: ignore[no-untyped-call]
         s, t = logits[: len(source.features)], logits[len(source.features) :]
         self._told_apart = ((s.detach() > 0).float().mean() + (t.detach() < 0).float().mean()) / 2
         return (softplus(-s).mean() + softplus(t).mean()) / 2  # a domain counts half, whatever its share of the batch
