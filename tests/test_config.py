@@ -93,7 +93,7 @@ def test_a_table_where_one_is_needed(table: object, sentence: str) -> None:
 
 
 def test_an_override_cannot_go_through_a_number() -> None:
-    with pytest.raises(ConfigError, match="'steps.x' goes through 'steps', which is not a table"):
+    with pytest.raises(ConfigError, match=r"'steps\.x' goes through 'steps', which is not a table"):
         config.override({"steps": 3}, "steps.x=1")
 
 

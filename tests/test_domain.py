@@ -78,7 +78,7 @@ def test_whole_blocks_are_held_out_and_spread(moments: Make) -> None:
 
 
 def test_nothing_left_between_the_blocks_is_refused(moments: Make) -> None:
-    with pytest.raises(DataError, match="nothing is left to train on between the blocks of 0.5 s. Raise block_s"):
+    with pytest.raises(DataError, match=r"nothing is left to train on between the blocks of 0\.5 s\. Raise block_s"):
         domain.split(drives(moments).select(np.arange(160)), 0.4, 0.4, block_s=0.5)
 
 
