@@ -12,7 +12,7 @@ from causeway.errors import DataError
 
 
 class Worlds:
-    """Its own Config: seeds that 3 divides leave the road, the others complete; a seed's picture tells it and the time."""
+    """Its own Config. Seeds that 3 divides leave the road, the others complete; a picture tells its seed and time."""
 
     cameras, rate_hz, state_names, action_names = ("front",), 10, ("speed",), ("steering",)
 

@@ -2,6 +2,7 @@
 
 import csv
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -133,6 +134,8 @@ def test_who_others_begin_from_comes_first_then_seed_by_seed(file: Path) -> None
 def test_a_swept_arm_begins_from_the_same_point(file: Path) -> None:
     file.write_text(EXPERIMENT + '[sweep]\n"target.limit" = [0, 5]\n')
     starts = {p.run.folder.name: p.run.tree["start"] for p in planned(file).runs if p.arm == "tuned"}
+    limits = {p.run.folder.name: p.run.experiment.target.limit for p in planned(file).runs}
+    assert limits == {f"{arm}-limit={limit}-s0": limit for arm in ("plain", "tuned") for limit in (0, 5)}
     assert starts == {"tuned-limit=0-s0": "{runs}/plain-limit=0-s0", "tuned-limit=5-s0": "{runs}/plain-limit=5-s0"}
     file.write_text(EXPERIMENT + 'sweep = {"target.limit" = [7]}\n[sweep]\n"target.limit" = [0, 5]\n')
     narrow = planned(file)
@@ -179,3 +182,24 @@ def test_a_worker_names_the_run_that_failed(file: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(run, "work", work)
     with pytest.raises(ConfigError, match="plain-s0: no picture"):
         study._work(planned(file).runs[0].run)
+
+
+def test_a_failing_worker_ends_the_study_and_cancels_what_waits(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled: list[bool] = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, jobs: int, *_: Any):
+            super().__init__(jobs)
+
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            cancelled.append(cancel_futures)
+            super().shutdown(wait, cancel_futures=cancel_futures)
+
+    def work(one: run.Run) -> None:
+        raise DataError("no picture")
+
+    monkeypatch.setattr(study, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(run, "work", work)
+    with pytest.raises(ConfigError, match="plain-s0: no picture"):
+        carry_out(planned(file), jobs=2)
+    assert cancelled[0]

@@ -82,10 +82,12 @@ def test_the_rate_rises_then_falls_as_half_a_cosine() -> None:
 
 
 def test_each_step_moves_the_weights_by_the_scheduled_rate(tmp_path: Path) -> None:
-    made = trained(tmp_path)  # under a constant gradient AdamW's step is the learning rate itself
+    made = Plain()
+    made.rank = 7
+    trained(tmp_path, method=made)  # under a constant gradient AdamW's step is the learning rate itself
     moved = [before[0] - after[0] for before, after in zip(made.weights, made.weights[1:])]
     assert moved == pytest.approx([learning_rate(plan(), step) for step in range(3)], rel=1e-4)
-    assert made.progress == [0.0, 0.25, 0.5, 0.75]
+    assert made.progress == [0.0, 0.25, 0.5, 0.75] and made.rank == 0, "the only rank is the first"
 
 
 def test_weights_decay_where_nothing_else_pulls(tmp_path: Path) -> None:
@@ -153,6 +155,16 @@ def press(times: int, at: int) -> Callable[[int], None]:
             os.kill(os.getpid(), signal.SIGINT)
 
     return on_step
+
+
+def test_ctrl_c_finishes_the_step_saves_and_goes_on_from_there(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted, match=r"Stopped at step 2 and saved\. The same command goes on from there"):
+        trained(tmp_path, method=Plain(on_step=press(1, at=1)), log_every=1)
+    with open(tmp_path / "log.jsonl", "a") as file:
+        file.write('{"step": 2, "loss": 0}\n')  # of a step that was not saved
+    again = trained(tmp_path, log_every=1)
+    assert len(again.weights) == 2 and again.drawn == trained(tmp_path / "whole").drawn[2:]
+    assert [row["step"] for row in log(tmp_path)] == [0, 1, 2, 3]
 
 
 def test_ctrl_c_in_the_last_step_is_no_interruption(tmp_path: Path) -> None:
