@@ -138,6 +138,12 @@ def test_an_unreadable_picture_leaves_no_cache(tmp_path: Path) -> None:
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 
 
+def test_a_dataset_without_moments_has_no_cache(dataset: Dataset, tmp_path: Path) -> None:
+    dataset.episodes = ()
+    with pytest.raises(DataError, match=f"{dataset.root} holds no moments"):
+        cached(dataset, 24, 32, Crop(), tmp_path / "cache")
+
+
 def test_a_full_disk_is_said_and_cleared(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")

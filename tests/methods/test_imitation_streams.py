@@ -223,5 +223,5 @@ def test_the_published_interval_is_said_where_it_applies(domains: Make, capsys: 
     "wrong", [{"target_weight": -0.1}, {"guess_share": 1.5}, {"guess_share": -0.5}, {"batch": 1}, {"copies": 0}]
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="are shares, from 0 to 1|batch of 2 or more and copies of 1 or more"):
+    with pytest.raises(ConfigError, match=r"are shares, from 0 to 1|batch of 2 or more and copies of 1 or more"):
         config.component("method", {"name": "imitation", **wrong})
