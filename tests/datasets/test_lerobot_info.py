@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from causeway.datasets.lerobot import Config
@@ -36,3 +38,32 @@ def test_a_dataset_without_pictures_is_refused(tmp_path: Path) -> None:
     features = json.loads((root / "meta/info.json").read_text())["features"]
     kept = {key: value for key, value in features.items() if value["dtype"] != "image"}
     assert told(root, {"features": kept}) == ["meta/info.json names no camera"]
+
+
+EPISODES = "meta/episodes/chunk-000/file-000.parquet"
+
+
+def test_episodes_that_are_not_listed(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / "set")
+    (root / EPISODES).unlink()
+    assert "meta/episodes holds no episodes" in told(root, {})
+
+
+def test_a_list_of_episodes_without_a_column_or_with_a_gap(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / "set")
+    table = pq.read_table(root / EPISODES, partitioning=None)
+    pq.write_table(table.drop_columns(["length"]), root / EPISODES)
+    assert "meta/episodes has no column length" in told(root, {})
+    place = table.column_names.index("episode_index")
+    gap = table.set_column(place, "episode_index", pa.array([0, 1, 3], table.schema.field(place).type))
+    pq.write_table(gap, root / EPISODES)
+    assert "meta/episodes: episode_index does not count 0, 1, 2..." in told(root, {})
+
+
+def test_a_film_that_no_episode_places(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path / "set", pictures="video")
+    table = pq.read_table(root / EPISODES, partitioning=None)
+    column = "videos/observation.images.front/file_index"
+    pq.write_table(table.drop_columns([column]), root / EPISODES)
+    said = told(root, {})
+    assert said[0] == "episode t0: meta/episodes does not say where its film of front is"
