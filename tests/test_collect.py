@@ -40,6 +40,7 @@ class Worlds:
         return np.full((self.num_envs, 1), 0.9 - self.t / 4, np.float32)
 
     def step(self, command: np.ndarray) -> tuple[Any, ...]:
+        assert self.t <= self.length, "every episode has ended"
         self.driven.append(command.copy())
         self.t += 1
         ends = np.where(self.seeds % 3, "completed", "off_road")
@@ -60,6 +61,12 @@ def test_the_experts_command_is_recorded_and_another_one_is_driven(tmp_path: Pat
     np.testing.assert_allclose(second.time_s, [0, 0.1, 0.2, 0.3], atol=1e-6)
     driven = np.stack(worlds.driven)
     assert np.abs(driven).max() <= 1 and np.abs(driven[:, 0, 0] - [0.9, 0.65, 0.4, 0.15]).min() > 0.001
+
+
+def test_what_is_driven_stays_in_range_however_hard_the_push(tmp_path: Path) -> None:
+    worlds = Worlds()
+    collect.record(worlds, tmp_path / "new", episodes=2, seed=10, noise=50.0)
+    assert np.abs(np.stack(worlds.driven)).max() == 1 and worlds.driven[0].dtype == np.float32
 
 
 def test_a_picture_stands_beside_the_command_it_led_to(tmp_path: Path) -> None:

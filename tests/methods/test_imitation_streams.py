@@ -67,7 +67,7 @@ class Black:
 
 def test_each_kind_of_moment_has_its_share_of_the_batch(domains: Make) -> None:
     source, target = domains()
-    target = guessing(target)
+    target = replace(guessing(target), unlabelled=replace(target.unlabelled, actions=target.tune.actions))
     method = build(source, target, target_weight=0.8, guess_share=0.5, alignment={"name": "coral"})
     told = [(s.name, s.size, s.side, pytest.approx(s.weight)) for s in method.streams]
     assert told == [("source", 8, 0, 0.2), ("target", 16, 1, 0.4), ("guessed", 16, 1, 0.4), ("unlabelled", 20, 1, 0)]
