@@ -39,6 +39,8 @@ def test_a_rate_is_in_widths_a_second_and_later_by_the_delay(monkeypatch: pytest
     steps = [0.25 * i for i in range(8)]  # from frame i to frame i + 1, which is midway at (i + 1/2) / 4 s
     found = turned(monkeypatch, steps, delay_s=0.125)
     assert found[1:6] == pytest.approx([1.0, 2.0, 3.0, 4.0, 5.0], abs=1e-3)
+    smooth = turned(monkeypatch, [0.25 * i for i in range(16)], delay_s=0.125, smooth_s=0.25)
+    assert smooth[6:9] == pytest.approx([6.0, 7.0, 8.0], abs=0.01)
     assert turned(monkeypatch, steps, delay_s=0.375)[:5] == pytest.approx([1.0, 2.0, 3.0, 4.0, 5.0], abs=1e-3)
 
 
