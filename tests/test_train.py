@@ -62,7 +62,7 @@ def plan(**changes: Any) -> Training:
 
 def trained(folder: Path, seed: int = 0, method: Plain | None = None, **changes: Any) -> Plain:
     made = method or Plain()
-    train(made, plan(accelerator="cpu", **changes), seed, folder)
+    assert train(made, plan(accelerator="cpu", **changes), seed, folder), "the only rank is the first"
     return made
 
 
