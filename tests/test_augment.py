@@ -95,6 +95,8 @@ def test_noise_spreads_from_none_to_its_level() -> None:
     grey = torch.full((400, 1, 3, 8, 8), 128, dtype=torch.uint8)
     spread = (bridge(grey).float() - 128).flatten(1).std(1)
     assert spread.min() < 6 and 50 < spread.max() < 75 and abs(spread.mean() - 30) < 4
+    faint = (noise.Config(level=6.0).build()(grey).float() - 128).flatten(1).std(1)
+    assert faint.max() < 8 and abs(faint.mean() - 3) < 0.5
     black = torch.zeros_like(grey)
     noisy = bridge(black).float()
     assert noisy.max() < 200 and (noisy == 0).float().mean() > 0.4, "what would be below 0 is 0"

@@ -29,6 +29,6 @@ def test_fresh_worlds_alone_forget() -> None:
     made = smooth.Config(memory=0.5).build()
     made(np.ones((2, 1, 1), np.float32))
     made.reset(np.array([True, False]))
-    assert made(np.zeros((2, 1, 1), np.float32)).tolist() == [[0.0], [0.5]]
+    assert made(np.full((2, 1, 1), -1, np.float32)).tolist() == [[-1.0], [0.0]]
     made.reset(np.ones(3, bool))
     assert made(np.zeros((3, 1, 1), np.float32)).tolist() == [[0.0]] * 3
