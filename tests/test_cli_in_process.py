@@ -10,10 +10,9 @@ import pytest
 import typer
 
 from causeway import cli, collect, config, report, run, study
-from causeway.errors import ConfigError, DataError, MissingExtra
+from causeway.errors import ConfigError, DataError, Interrupted, MissingExtra
 from causeway.evaluate import Measure
 from causeway.metrics import Trace
-from causeway.train import Interrupted
 from recordings import write_csv
 
 ONE = Path(__file__).parent / "one.toml"
@@ -28,14 +27,13 @@ ON = "The same command goes on from the last checkpoint."
         (MissingExtra("dino", "transformers", "dino"), 2, "MissingExtra: dino needs transformers"),
         (FloatingPointError("step 3"), 2, "FloatingPointError: step 3"),
         (typer.Abort(), 130, "Stopped."),
-        (KeyboardInterrupt(), 130, f"Stopped. {ON}"),
         (Interrupted("Stopped at step 3 and saved."), 130, "Stopped at step 3 and saved."),
         (click.UsageError("no such option"), 2, "no such option"),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_what_ends_a_command_is_a_sentence_and_a_code(
-    error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def app(**_: Any) -> None:
         raise error
@@ -44,6 +42,15 @@ def test_what_ends_a_command_is_a_sentence_and_a_code(
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert left.value.code == code and said in capsys.readouterr().err
+
+
+def test_what_typer_makes_of_ctrl_c_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "app", lambda **_: 130)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 130 and f"Stopped. {ON}" in capsys.readouterr().err
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_both_domains_get_the_runs_seed_and_the_target_its_source(
 def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     done: list[str] = []
     monkeypatch.setattr(run, "domains", lambda one: done.append("domains") or ("source", "target"))
-    monkeypatch.setattr(run, "_train", lambda one, source, target: done.append(f"train {source} {target}"))
+    monkeypatch.setattr(run, "train_part", lambda one, source, target: done.append(f"train {source} {target}"))
     monkeypatch.setattr(run, "test", lambda one, target: done.append(f"test {target}") or [])
     yield done
 
@@ -73,11 +73,11 @@ def test_nothing_is_done_twice(one: run.Run, steps: list[str]) -> None:
     assert steps == ["domains", "test target"]
 
 
-def test_a_further_rank_only_trains(one: run.Run, steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    with run.held(one):
-        run.work(one)
-    assert steps == ["domains", "train source target"]
+def test_several_ranks_train_elsewhere(one: run.Run, steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_train_in_ranks", lambda one: steps.append("ranks"))
+    ranked = replace(one, experiment=replace(one.experiment, train=run.Training(devices=2)))
+    run.work(ranked)
+    assert steps == ["domains", "ranks", "test target"]
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -94,7 +94,7 @@ def test_training_is_seeded_begun_and_saved(first: bool, one: run.Run, monkeypat
     monkeypatch.setattr(run, "save_part", lambda *words: told.append(words))
     experiment = replace(one.experiment, method=SimpleNamespace(build=build), start="runs/before")
     torch.manual_seed(1)
-    run._train(replace(one, experiment=experiment), "source", target)  # type: ignore[arg-type]
+    run.train_part(replace(one, experiment=experiment), "source", target)  # type: ignore[arg-type]
     torch.manual_seed(5)
     drawn = float(torch.rand(1))
     saved = [(one.folder, "part", SPEC)] if first else []

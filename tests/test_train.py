@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from causeway import train as module
-from causeway.errors import ConfigError
+from causeway.errors import ConfigError, Interrupted
 from causeway.methods import Cost, Method
-from causeway.train import Interrupted, Training, learning_rate, train
+from causeway.train import Training, learning_rate, train
 
 
 class Plain(Method):
