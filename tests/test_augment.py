@@ -34,11 +34,73 @@ def test_no_setting_changes_nothing() -> None:
     assert torch.equal(Augmentation(Augment(), (), ())(images()), images())
 
 
+def changed(pictures: torch.Tensor, **settings: float) -> torch.Tensor:
+    torch.manual_seed(0)
+    return Augmentation(Augment(**settings), (), ())(pictures)
+
+
+def test_each_setting_changes_what_it_says_and_nothing_else() -> None:
+    flat = torch.full((8, 1, 3, 16, 16), 100, dtype=torch.uint8)
+    grey = images(8)[:, :1, :1].expand(8, 1, 3, 24, 32).contiguous()
+    red = flat.clone()
+    red[:, :, 1:] = 20
+    bright = changed(flat, brightness=0.5)
+    assert len(bright[:, 0, 0, 0, 0].unique()) > 4, "each picture is changed on its own"
+    assert 50 <= bright.min() < 80 and 120 < bright.max() <= 150
+    assert torch.equal(changed(flat, contrast=0.5), flat) and not torch.equal(changed(grey, contrast=0.5), grey)
+    for colour in ("saturation", "hue"):
+        assert (changed(grey, **{colour: 0.3}).int() - grey.int()).abs().max() <= 1
+        assert not torch.equal(changed(red, **{colour: 0.3}), red)
+    redder = changed(red, saturation=0.3)
+    assert (redder[:, :, 0] > redder[:, :, 2]).all(), "colours stay in their places"
+
+
+def test_shifts_go_both_ways_and_repeat_the_border() -> None:
+    y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    before = torch.stack([60 + 4 * x, 60 + 4 * y, 60 + 0 * x]).to(torch.uint8).expand(16, 1, 3, 32, 32).contiguous()
+    moved = (changed(before, shift=0.25).int() - before)[..., 16, 16][:, 0].float()
+    assert moved[:, 0].abs().max() > 10 and moved[:, 1].abs().max() > 10 and moved.abs().max() <= 33
+    assert changed(before, shift=0.25).min() >= 59
+
+
+@pytest.mark.parametrize("setting", ["grey", "blur", "erase"])
+def test_shares_are_shares_of_the_pictures(setting: str) -> None:
+    before = torch.randint(0, 255, (300, 1, 3, 8, 8), dtype=torch.uint8)
+    share = (changed(before, **{setting: 0.25}) != before).flatten(1).any(1).float().mean()
+    assert share == pytest.approx(0.25, abs=0.1)
+
+
+def test_what_is_not_changed_keeps_every_pixel() -> None:
+    before = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 1, 16, 16).expand(1, 1, 3, 16, 16).contiguous()
+    assert torch.equal(changed(before, erase=1e-9), before)
+
+
+def test_mirroring_alone_changes_no_picture() -> None:
+    assert Augment(blur=0.1).pictures_change and not Augment(mirror=("steering",)).pictures_change
+
+
+def test_state_is_mirrored_too(moments: Callable[..., Moments]) -> None:
+    recorded = moments(4, state=2)
+    made = Augmentation(Augment(mirror=("state_1",)), recorded.state_names, recorded.action_names)
+    batch, chosen = recorded.take(), torch.tensor([True, False, True, False])
+    turned = made.mirror(batch, chosen)
+    signs = torch.tensor([[1.0, -1.0], [1.0, 1.0]] * 2)
+    assert torch.equal(turned.state, batch.state * signs) and torch.equal(turned.actions, batch.actions)  # type: ignore[arg-type]
+    assert torch.equal(turned.images[::2], batch.images[::2].flip(-1))
+    assert torch.equal(turned.images[1::2], batch.images[1::2])
+
+
 def test_noise_spreads_from_none_to_its_level() -> None:
     bridge = noise.Config(level=60.0).build()
     grey = torch.full((400, 1, 3, 8, 8), 128, dtype=torch.uint8)
     spread = (bridge(grey).float() - 128).flatten(1).std(1)
     assert spread.min() < 6 and 50 < spread.max() < 75 and abs(spread.mean() - 30) < 4
+    faint = (noise.Config(level=6.0).build()(grey).float() - 128).flatten(1).std(1)
+    assert faint.max() < 8 and abs(faint.mean() - 3) < 0.5
+    black = torch.zeros_like(grey)
+    noisy = bridge(black).float()
+    assert noisy.max() < 200 and (noisy == 0).float().mean() > 0.4, "what would be below 0 is 0"
+    assert (bridge(grey).float().mean((1, 2, 3, 4)) - 128).abs().mean() < 4, "as often darker as brighter"
 
 
 def test_features_are_what_the_eyes_see_and_are_computed_once(

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,38 @@ def test_it_is_made_once(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.M
     for other in ((16, 16, Crop()), (12, 16, Crop(top=0.5))):
         with pytest.raises(AssertionError, match="decoded again"):
             cached(dataset, *other, tmp_path / "cache")
+
+
+def test_sizes_of_as_many_pixels_are_told_apart(dataset: Dataset, tmp_path: Path) -> None:
+    wide = np.array(cached(dataset, 12, 16, Crop(), tmp_path / "cache"))
+    assert not np.array_equal(cached(dataset, 16, 12, Crop(), tmp_path / "cache").reshape(wide.shape), wide)
+
+
+def test_another_way_of_fitting_is_another_cache(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached(dataset, 12, 16, Crop(), tmp_path)
+    monkeypatch.setattr(cache, "VERSION", cache.VERSION + 1)
+    cached(dataset, 12, 16, Crop(), tmp_path)
+    assert len(list(tmp_path.glob("*.frames"))) == 2
+
+
+def test_who_waited_for_another_uses_what_that_one_made(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, held = cache.exclusive, []
+
+    @contextmanager
+    def waited(path: Path, wait: bool) -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(cache, "exclusive", locked)
+            cached(dataset, 12, 16, Crop(), tmp_path)
+        monkeypatch.setattr(cache, "_make", lambda *_: pytest.fail("made twice"))
+        held.append(wait)
+        yield
+
+    monkeypatch.setattr(cache, "exclusive", waited)
+    assert len(cached(dataset, 12, 16, Crop(), tmp_path)) == 18 and held == [True]
 
 
 def test_a_changed_dataset_is_decoded_anew(tmp_path: Path) -> None:
@@ -108,6 +141,12 @@ def test_an_unreadable_picture_leaves_no_cache(tmp_path: Path) -> None:
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 
 
+def test_a_dataset_without_moments_has_no_cache(dataset: Dataset, tmp_path: Path) -> None:
+    dataset.episodes = ()
+    with pytest.raises(DataError, match=f"{dataset.root} holds no moments"):
+        cached(dataset, 24, 32, Crop(), tmp_path / "cache")
+
+
 def test_a_full_disk_is_said_and_cleared(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -153,6 +192,10 @@ def test_cropping_takes_shares_off_the_sides() -> None:
     image = np.stack([x, y, x], -1)
     np.testing.assert_array_equal(fit(image, 20, 40, Crop(top=0.5, left=0.25, right=0.25)), image[20:, 20:60])
     np.testing.assert_array_equal(fit(image, 20, 80, Crop(bottom=0.5)), image[:20])
+    np.testing.assert_array_equal(fit(image, 40, 60, Crop(left=0.25)), image[:, 20:])
+    cropped = fit(image, 40, 80, Crop(right=0.5))  # as large as before, and bilinear on the way
+    assert cropped[0, -1, 0] == 39 and set(np.unique(cropped[..., 0])) == set(range(40))
+    assert 20 < fit(np.array([[[0] * 3, [90] * 3]], np.uint8), 2, 4, Crop())[0, 1, 0] < 40, "a grown picture is smooth"
     assert fit(image, 80, 160, Crop()).shape == (80, 160, 3)
 
 
@@ -183,3 +226,6 @@ def test_moments_without_demonstrations(tmp_path: Path) -> None:
     dataset.episodes = tuple(Episode(e.name, e.time_s, e.state, None) for e in dataset.episodes)
     frames = cached(dataset, 24, 32, Crop(), tmp_path / "cache")
     assert moments(dataset, frames, 1).actions is None
+    one, *others = dataset.episodes
+    dataset.episodes = (*others, one, Episode("driven", one.time_s, one.state, np.zeros((len(one), 2), np.float32)))
+    assert moments(dataset, frames, 1).actions is None, "actions of some moments are actions of none"

@@ -1,11 +1,13 @@
 """The folder listing is the registry."""
 
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from causeway import catalog, config
+from causeway.bridges import noise
 from causeway.errors import ConfigError
 
 
@@ -43,3 +45,43 @@ def test_a_component_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_settings_show_the_comment_of_the_source() -> None:
     found = {s.name: s for s in catalog.settings(catalog.find("bridge", "noise").Config)}
     assert found["level"].default == "100.0" and "of 255" in found["level"].meaning
+
+
+@dataclass
+class Sample:
+    rate: int  # how often
+    dark: bool = False  # whether it is night
+    size: tuple[
+        int,  # rows
+        int,  # and columns
+    ] = (1, 2)
+    plain: int = 3
+    # a remark that belongs to no setting
+    bridge: object = field(default_factory=noise.Config)  # a component
+
+
+def test_each_setting_has_its_own_comment_and_default() -> None:
+    found = {s.name: (s.default, s.meaning) for s in catalog.settings(Sample)}
+    assert found == {
+        "rate": ("required", "how often"),
+        "dark": ("False", "whether it is night"),
+        "size": ("(1, 2)", "rows and columns"),
+        "plain": ("3", ""),
+        "bridge": ("noise", "a component"),
+    }
+
+
+def test_a_kind_is_the_last_word_of_its_key() -> None:
+    kinds = {key: catalog.kind_of(key) for key in ("dataset", "test_dataset", "alignment_weight", "datasets")}
+    assert kinds == {"dataset": "dataset", "test_dataset": "dataset", "alignment_weight": None, "datasets": None}
+
+
+def test_a_summary_is_the_first_line() -> None:
+    assert noise.__doc__ and noise.__doc__.startswith(catalog.summary("bridge", "noise"))
+
+
+def test_what_is_no_component_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"bridge 'no.such' cannot be imported: No module named 'no'"):
+        catalog.find("bridge", "no.such")
+    with pytest.raises(ConfigError, match=r"bridge 'os.path' has no Config class"):
+        catalog.find("bridge", "os.path")

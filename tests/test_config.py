@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from causeway import config
-from causeway.errors import ConfigError
+from causeway.errors import ConfigError, nearest
 from causeway.run import Experiment
 
 GOOD = {"method": {"name": "imitation", "alignment": {"name": "transport", "reach": 0.5}}}
@@ -59,6 +59,42 @@ def test_a_new_name_drops_the_settings_of_the_old_component() -> None:
     config.override(tree, "alignment.name=mmd")
     assert tree == {"alignment": {"name": "mmd"}}
     assert config.merge({"a": {"name": "x", "k": 1}}, {"a": {"name": "y"}}) == {"a": {"name": "y"}}
+
+
+def test_the_same_name_said_again_keeps_the_settings() -> None:
+    tree = {"alignment": {"name": "transport", "reach": 0.5}}
+    config.override(tree, "alignment.name=transport")
+    assert tree == {"alignment": {"name": "transport", "reach": 0.5}}
+    assert config.merge(tree, {"alignment": {"name": "transport"}}) == tree
+
+
+def test_a_bare_word_is_a_component_without_settings() -> None:
+    assert config.component("alignment", "mmd") == config.component("alignment", {"name": "mmd"})
+    with pytest.raises(ConfigError, match=r"\[alignment\] needs a name: one of adversarial, coral"):
+        config.component("alignment", {"reach": 0.5})
+
+
+def test_a_word_like_none_is_answered_with_all_there_are() -> None:
+    assert nearest("zzz", ["mmd", "coral"]) == "Known: coral, mmd."
+    assert nearest("zzz", []) == "Known: none."
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (3, "The experiment must be a table of settings, not 3"),
+        ({}, "The experiment needs 'method'"),
+        ({"method": {"name": "imitation"}, "train": 3}, r"\[train\] must be Training, not 3"),
+    ],
+)
+def test_a_table_where_one_is_needed(table: object, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        config.structure(Experiment, table, "")
+
+
+def test_an_override_cannot_go_through_a_number() -> None:
+    with pytest.raises(ConfigError, match=r"'steps\.x' goes through 'steps', which is not a table"):
+        config.override({"steps": 3}, "steps.x=1")
 
 
 def test_merge_leaves_what_it_reads_alone() -> None:

@@ -30,3 +30,10 @@ def test_selecting_keeps_rows_and_hiding_takes_the_demonstration(moments: Make) 
 def test_a_batch_can_be_cut() -> None:
     batch = Batch(torch.zeros(4, 1, 3, 2, 2, dtype=torch.uint8), torch.arange(4.0)[:, None])
     assert len(batch[1:3]) == 2 and batch[torch.tensor([3])].state.item() == 3 and batch[1:3].actions is None
+
+
+def test_a_batch_goes_to_a_device_whole() -> None:
+    batch = Batch(torch.zeros(2, 1, 3, 2, 2, dtype=torch.uint8), torch.zeros(2, 1), torch.zeros(2, 1, 2))
+    moved = batch.to("meta")
+    assert moved.actions is not None and moved.embedding is None
+    assert {moved.images.device.type, moved.state.device.type, moved.actions.device.type} == {"meta"}

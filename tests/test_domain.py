@@ -43,6 +43,46 @@ def test_a_split_is_the_same_every_time(moments: Make) -> None:
     assert all(np.array_equal(a.rows, b.rows) for a, b in zip(one, other))
 
 
+def drives(moments: Make) -> Moments:
+    """Three drives of 40 s at 4 Hz, times exact in binary, the second with a pause."""
+    recorded = long(moments, 480)
+    times = np.concatenate([np.arange(160) / 4, np.arange(160) / 4 + 5 * (np.arange(160) > 80), np.arange(160) / 4])
+    return replace(recorded, episode=np.repeat(np.arange(3), 160), time_s=times)
+
+
+def test_training_keeps_exactly_what_is_not_near(moments: Make) -> None:
+    recorded = drives(moments)
+    train, tune, test = domain.split(recorded, 0.15, 0.15, block_s=5.0)
+    held = np.concatenate([tune.rows, test.rows])
+    far = [
+        row
+        for row in range(480)
+        if row not in held
+        and all(
+            recorded.episode[row] != recorded.episode[other]
+            or abs(recorded.time_s[row] - recorded.time_s[other]) > domain.GAP_S
+            for other in held
+        )
+    ]
+    assert domain.GAP_S == 1.0 and train.rows.tolist() == far
+
+
+def test_whole_blocks_are_held_out_and_spread(moments: Make) -> None:
+    recorded = drives(moments)
+    block = recorded.episode * 100 + recorded.time_s // 5
+    _, tune, test = domain.split(recorded, 0.15, 0.1, block_s=5.0)
+    assert len(np.unique(block)) == 24 + 1  # the pause pushes the second drive into a ninth block
+    assert (len(set(block[tune.rows])), len(set(block[test.rows]))) == (4, 3), "rounded up"
+    for part in (tune, test):
+        assert set(part.rows) == set(np.flatnonzero(np.isin(block, block[part.rows])))
+    assert len(set(recorded.episode[np.concatenate([tune.rows, test.rows])])) > 1, "not the first blocks in a row"
+
+
+def test_nothing_left_between_the_blocks_is_refused(moments: Make) -> None:
+    with pytest.raises(DataError, match=r"nothing is left to train on between the blocks of 0\.5 s\. Raise block_s"):
+        domain.split(drives(moments).select(np.arange(160)), 0.4, 0.4, block_s=0.5)
+
+
 def test_too_few_blocks_are_refused(moments: Make) -> None:
     with pytest.raises(DataError, match="2 blocks of 60 s, too few to keep 1 to tune and 1 to test"):
         domain.split(long(moments), 0.2, 0.2, block_s=60.0)
@@ -52,6 +92,7 @@ def test_few_shots_follow_the_seed(moments: Make) -> None:
     train = moments(60)
     a, b, c = (domain.limited(train, 10, seed, "target") for seed in (0, 0, 1))
     assert np.array_equal(a.rows, b.rows) and not np.array_equal(a.rows, c.rows) and len(a) == 10
+    assert (np.diff(a.rows) > 0).all() and np.array_equal(domain.limited(train, 60, 0, "target").rows, train.rows)
     assert len(domain.limited(train, "all", 0, "target")) == 60 and len(domain.limited(train, 0, 0, "target")) == 0
 
 
@@ -83,6 +124,7 @@ def test_rates_must_agree_when_chunks_are_learned(domains: Callable[..., tuple[D
     source, target = domains()
     fast = changed(target, time_s=target.unlabelled.time_s / 2)
     domain.refuse_mismatch(source, fast, horizon=1)
+    domain.refuse_mismatch(source, changed(target, time_s=target.unlabelled.time_s / 1.05), horizon=8)
     with pytest.raises(DataError, match=r"lasts 0.80 s in the source \(10 Hz\) and 0.40 s in the target \(20 Hz\)"):
         domain.refuse_mismatch(source, fast, horizon=8)
 

@@ -33,8 +33,13 @@ def imported(path: Path) -> set[str]:
     here = list(path.parent.parts)
     found = set()
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = here[: len(here) - node.level + 1] + (node.module.split(".") if node.module else [])
+        if isinstance(node, ast.Import):
+            found |= {"/".join(name.name.split(".")[1:]) for name in node.names if name.name.split(".")[0] == ROOT.name}
+        if isinstance(node, ast.ImportFrom):
+            words = node.module.split(".") if node.module else []
+            if not node.level and words[:1] != [ROOT.name]:
+                continue
+            base = here[: len(here) - node.level + 1] + words if node.level else words[1:]
             for name in node.names:
                 full = ROOT.joinpath(*base, name.name)
                 is_module = full.is_dir() or full.with_suffix(".py").exists()
@@ -68,6 +73,17 @@ def test_component_folders_do_not_import_one_another(path: Path) -> None:
 def test_only_config_and_the_command_line_look_into_the_catalog() -> None:
     users = {path.name for path in MODULES if "catalog" in imported(path)}
     assert users <= {"config.py", "cli.py"}
+
+
+def test_only_the_catalog_imports_what_a_string_names() -> None:
+    users = {path.name for path in MODULES if {"import_module", "__import__"} & names_in(path)}
+    assert users == {"catalog.py"}
+
+
+def names_in(path: Path) -> set[str]:
+    tree = ast.parse((ROOT / path).read_text())
+    called = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return called | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
 def test_folders_of_kinds_import_no_members() -> None:

@@ -239,6 +239,16 @@ def test_folders_that_hold_no_recording(tmp_path: Path) -> None:
     assert not recognises(tmp_path)
 
 
+def test_labels_without_a_row_hold_no_records(tmp_path: Path) -> None:
+    assert faults(write_csv(tmp_path, [])) == ["holds no records"]
+
+
+@pytest.mark.parametrize("gap_s", [0.0, -1.0, float("nan")])
+def test_a_gap_of_nothing_is_refused(gap_s: float) -> None:
+    with pytest.raises(ConfigError, match="gap_s must be above 0"):
+        Config("x", gap_s=gap_s)
+
+
 def test_the_fingerprint_follows_files_and_settings(tmp_path: Path) -> None:
     root = write_csv(tmp_path, ROWS)
     first = Config(str(root)).build().fingerprint()

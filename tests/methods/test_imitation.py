@@ -39,6 +39,7 @@ def test_what_cannot_be_imitated_is_refused() -> None:
 
 def test_the_suggested_weight_is_the_published_interval() -> None:
     assert suggested_weight(25, 1500) == pytest.approx((0.0164, 0.1291), abs=1e-4)
+    assert suggested_weight(100, 25) == (0.8, 1.0), "a share is at most all"
 
 
 def test_a_batch_holds_at_least_one_target_moment(domains: Make) -> None:

@@ -1,0 +1,67 @@
+"""Every metric on traces small enough to score in one's head."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from causeway import config
+from causeway.metrics import Trace
+
+
+def score(name: str, traces: Sequence[Trace], **settings: int) -> float:
+    return float(config.component("metric", {"name": name, **settings}).build().measure(traces))
+
+
+def recorded(guess: list[float], truth: list[float] | None) -> Trace:
+    """A trace of two actions, the second of which is what is scored."""
+    sides = [
+        None if side is None else np.array([[7.0 * i, x] for i, x in enumerate(side)], np.float32)
+        for side in (guess, truth)
+    ]
+    return Trace("x", sides[0], sides[1])  # type: ignore[arg-type]
+
+
+def driven(end: str, completion: float = 0.0, offset: list[float] | None = None) -> Trace:
+    signals = {} if offset is None else {"lane_offset_m": np.array(offset, np.float32)}
+    return Trace("x", np.zeros((1, 1), np.float32), end=end, completion=completion, signals=signals)
+
+
+DRIVEN = [
+    driven("completed", 1.0, [0.5]),
+    driven("collision", 0.25, [-1.0, -1.0, -1.0]),
+    driven("off_road", 0.25, None),
+    driven("", 0.0),
+]
+
+
+def test_rates_and_shares_are_over_episodes_that_ended() -> None:
+    assert score("success", DRIVEN) == pytest.approx(1 / 3)
+    assert score("collision", DRIVEN) == pytest.approx(1 / 3)
+    assert score("completion", DRIVEN) == pytest.approx(0.5)
+    assert score("success", [driven("stuck"), driven("timeout")]) == 0 == score("collision", [driven("stuck")])
+
+
+def test_the_lane_offset_is_over_steps_and_to_both_sides() -> None:
+    assert score("lane_offset", DRIVEN) == pytest.approx(3.5 / 4)
+
+
+def test_rates_get_the_interval_of_rates() -> None:
+    kinds = {name: config.component("metric", name).build().kind for name in ("success", "collision", "completion")}
+    assert kinds == {"success": "rate", "collision": "rate", "completion": "mean"}
+
+
+def test_the_chosen_action_is_scored_over_all_moments_together() -> None:
+    traces = [recorded([1, 2], [1, 4]), recorded([3, 3, 3, 9], None), recorded([0], [4])]
+    assert score("mae", traces, index=1) == pytest.approx((0 + 2 + 4) / 3)
+    assert score("mae", traces) == 0
+    assert score("r2", traces, index=1) == pytest.approx(1 - (0 + 4 + 16) / (4 + 1 + 1))
+    assert score("correlation", [recorded([1, 2, 3], [-1, -3, -2])], index=1) == pytest.approx(-0.5)
+
+
+def test_a_constant_explains_nothing() -> None:
+    assert score("correlation", [recorded([1, 2, 3], [5, 5, 5])], index=1) == 0
+    assert score("correlation", [recorded([5, 5, 5], [1, 2, 3])], index=1) == 0
+    assert math.isnan(score("r2", [recorded([1, 2], [5, 5])], index=1))
+    assert math.isnan(score("mae", [recorded([1, 2], None)], index=1))

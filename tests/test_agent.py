@@ -1,0 +1,136 @@
+"""Who acts in which order once deployed, and from which settings."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from causeway import config, domain, evaluate, run
+from causeway.agent import Agent
+from causeway.cache import Crop
+from causeway.data import Domain, Spec
+from causeway.errors import ConfigError, DataError
+
+
+class Sum(nn.Module):
+    """A policy whose chunk is the picture's mean plus the state, then zeros."""
+
+    action_mean = torch.zeros(1)
+
+    def act(self, images: Tensor, state: Tensor) -> Tensor:
+        first = images.float().flatten(1).mean(1, keepdim=True) + state
+        return torch.stack([first, torch.zeros_like(first)], 1)
+
+
+class Brighter(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images + 1
+
+
+class Remembering:
+    """An action map and a monitor at once: ``change`` of what comes in."""
+
+    def __init__(self, change: Any):
+        self.change, self.resets = change, []  # type: ignore[var-annotated]
+
+    def reset(self, fresh: np.ndarray) -> None:
+        self.resets.append(fresh.tolist())
+
+    def __call__(self, given: np.ndarray) -> np.ndarray:
+        return self.change(given)  # type: ignore[no-any-return]
+
+
+def made() -> Agent:
+    doubled, raised = Remembering(lambda chunk: 2 * chunk[:, 0]), Remembering(lambda command: command + 10)
+    return Agent(Sum(), Brighter(), doubled, raised)  # type: ignore[arg-type]
+
+
+def test_bridge_policy_action_map_and_monitor_follow_one_another() -> None:
+    command = made().act(np.full((2, 1, 3, 4, 6), 3, np.uint8), np.array([[0.5], [1.5]], np.float32))
+    assert command.tolist() == [[2 * (3 + 1 + 0.5) + 10], [2 * (3 + 1 + 1.5) + 10]]
+
+
+def test_nothing_in_an_agent_is_training() -> None:
+    agent = made()
+    assert not agent.policy.training and not agent.bridge.training
+
+
+def test_a_fresh_episode_is_told_to_all_that_remember() -> None:
+    agent = made()
+    agent.reset(np.array([True, False]))
+    assert agent.action.resets == agent.monitor.resets == [[True, False]]  # type: ignore[attr-defined]
+
+
+TREE = {
+    "method": {"name": "imitation"},
+    "picture": {"height": 32, "width": 48},
+    "source": {"crop": {"top": 0.5}},
+    "target": {"crop": {"bottom": 0.25}},
+    "bridge": {"name": "noise", "level": 3.0},
+    "action": {"name": "smooth", "memory": 0.25},
+    "monitor": {"name": "limits", "change": 0.125},
+}
+SPEC = Spec(1, 32, 48, 0, 1, 2)
+
+
+@pytest.fixture
+def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> run.Run:
+    """A run whose part is an untrained policy."""
+    policy = config.component("policy", "cnn").build(SPEC)
+    monkeypatch.setattr(run, "load_part", lambda folder: policy)
+    return run.build(TREE, tmp_path / "one")
+
+
+def test_a_run_deploys_the_parts_that_its_settings_name(finished: run.Run) -> None:
+    agent = run.deploy(finished)
+    e = finished.experiment
+    assert (agent.bridge.config, agent.action.config, agent.monitor.config) == (e.bridge, e.action, e.monitor)  # type: ignore[attr-defined]
+
+
+def test_what_is_no_policy_cannot_drive(finished: run.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "load_part", lambda folder: nn.Linear(1, 1))
+    with pytest.raises(ConfigError, match="holds a Linear, which cannot drive"):
+        run.deploy(finished)
+
+
+def test_a_target_with_a_simulator_is_tested_there_with_the_targets_crop(
+    finished: run.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(evaluate, "drive", lambda *arguments: told.extend(arguments[1:]) or [])
+    world = object()
+    target = Domain("target", *[None] * 5, simulator=world)  # type: ignore[arg-type]
+    assert run.test(finished, target) == []
+    assert told == [world, finished.experiment.evaluate, (32, 48), Crop(bottom=0.25)]
+
+
+def test_a_target_without_one_is_tested_on_what_was_held_out(
+    finished: run.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "replay", lambda agent, moments, settings: moments)
+    target = Domain("target", *["labelled", "unlabelled", "guessed", "tune", "test"])  # type: ignore[arg-type]
+    assert run.test(finished, target) == "test"  # type: ignore[comparison-overlap]
+
+
+class Anything:
+    """A dataset's Config that nothing reads from."""
+
+    def build(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("state", [0, 1])
+def test_other_recordings_are_cropped_as_the_targets_and_must_fit(
+    state: int, finished: run.Run, monkeypatch: pytest.MonkeyPatch, moments: Any
+) -> None:
+    crops: list[Crop] = []
+    monkeypatch.setattr(domain, "read", lambda name, dataset, crop, *_: crops.append(crop) or moments(20, state=state))
+    if state:
+        with pytest.raises(DataError, match="trained for state 0, the dataset has 1"):
+            run.test_on_recordings(finished, Anything())
+    else:
+        assert sum(len(trace.actions) for trace in run.test_on_recordings(finished, Anything())) == 20
+    assert crops == [Crop(bottom=0.25)]

@@ -1,0 +1,122 @@
+"""From the table of a domain to what is trained on: which labels are seen, guessed and hidden."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from causeway import domain
+from causeway.cache import Crop
+from causeway.data import Domain, Moments
+from causeway.datasets import Dataset, Episode
+from causeway.errors import ConfigError, DataError
+from causeway.labellers import Labeller
+
+SMALL = domain.Picture(4, 6)
+
+
+class Drives(Dataset):
+    """Its own Config: two drives of 60 moments at 10 Hz; pictures are bright above and dark below."""
+
+    cameras, rate_hz, state_names, action_names = ("front",), 10.0, (), ("steering", "throttle")
+
+    def __init__(self, root: str = "drives"):
+        self.root = root
+        made = [np.arange(120, dtype=np.float32).reshape(60, 2) + 1000 * i for i in range(2)]
+        self.episodes = tuple(
+            Episode(str(i), np.arange(60) / 10, np.zeros((60, 0), np.float32), a) for i, a in enumerate(made)
+        )
+
+    def build(self) -> "Drives":
+        return self
+
+    def frames(self, episode: int, start: int = 0) -> Iterator[Any]:
+        image = np.zeros((1, 16, 24, 3), np.uint8)
+        image[:, :8] = 200
+        return iter([image] * (60 - start))
+
+    def fingerprint(self) -> str:
+        return self.root
+
+
+class Guesser(Labeller):
+    """Its own Config: guesses each row's number, but nothing of every third row's throttle."""
+
+    height, width = 8, 12
+
+    def build(self) -> "Guesser":
+        return self
+
+    def label(self, recorded: Moments, demonstrated: Moments, labelled: Moments) -> Any:
+        self.seen = recorded, demonstrated, labelled
+        guesses = np.repeat(np.arange(len(recorded.frames), dtype=np.float32)[:, None], 2, 1)
+        guesses[::3, 1] = np.nan
+        return guesses
+
+
+def build(cache: Path, source: Domain | None = None, **settings: Any) -> Domain:
+    table = domain.Config(**{"dataset": Drives(), "block_s": 2.0, "limit": 5} | settings)
+    return domain.build("target", table, SMALL, 1, cache, 0, source)
+
+
+def test_labels_beyond_the_limit_are_hidden(tmp_path: Path) -> None:
+    made = build(tmp_path)
+    assert len(made.labelled) == 5 and made.unlabelled.actions is None and len(made.guessed) == 0
+    assert set(made.labelled.rows) < set(made.unlabelled.rows) and len(made.unlabelled) > 20
+    assert not set(made.unlabelled.rows) & {*made.tune.rows, *made.test.rows}
+
+
+def test_guesses_are_for_training_moments_alone_and_whole(tmp_path: Path) -> None:
+    source, guesser = build(tmp_path, limit="all"), Guesser()
+    made = build(tmp_path, source, labeller=guesser, crop=Crop(top=0.5))
+    guessed = made.guessed
+    assert guessed.rows.tolist() == [row for row in made.unlabelled.rows if row % 3]
+    assert guessed.actions is not None and guessed.actions[guessed.rows, 0].tolist() == guessed.rows.tolist()
+    recorded, demonstrated, labelled = guesser.seen
+    assert recorded.actions is None and len(recorded) == 120, "it sees all pictures and no command"
+    assert demonstrated is source.labelled and labelled.rows.tolist() == made.labelled.rows.tolist()
+    assert recorded.frames.shape[-2:] == (8, 12) and recorded.frames[0, 0, 0, 0, 0] == 200, (
+        "its own, uncropped pictures"
+    )
+    assert made.unlabelled.frames[0, 0, 0, 0, 0] == 0
+
+
+def test_the_source_has_nobody_to_take_units_from(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\[target\] a labeller works in the target alone"):
+        build(tmp_path, labeller=Guesser())
+
+
+def test_recordings_for_the_test_leave_all_others_for_training(tmp_path: Path) -> None:
+    other = Drives("others")
+    other.episodes = (other.episodes[1],)
+    made = build(tmp_path, test_dataset=other, tune=0.0)
+    assert made.unlabelled.rows.tolist() == list(range(120))
+    assert made.test.actions is not None and made.test.actions[0].tolist() == [1000, 1001] and len(made.test) == 60
+
+
+def test_recordings_for_the_test_must_be_of_the_same_kind(tmp_path: Path) -> None:
+    other = Drives("others")
+    other.action_names = ("steering", "brake")
+    with pytest.raises(DataError, match=r"\[target\] the two datasets differ in actions"):
+        build(tmp_path, test_dataset=other)
+
+
+def test_a_domain_remembers_its_simulator_crop_and_cache(tmp_path: Path) -> None:
+    world, crop = object(), Crop(top=0.25)
+    made = build(tmp_path, simulator=world, crop=crop)
+    assert (made.simulator, made.crop, made.cache) == (world, crop, tmp_path)
+
+
+@pytest.mark.parametrize("share", [{"tune": -0.1}, {"held_out": 1.0}, {"tune": 0.5, "held_out": 0.5}])
+def test_shares_must_leave_something_to_train_on(share: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="must leave something to train on"):
+        domain.Config(**share)  # type: ignore[arg-type]
+
+
+def test_a_policy_is_scored_on_its_own_shapes_alone(tmp_path: Path) -> None:
+    recorded = build(tmp_path).test
+    domain.refuse_other_policy(recorded.spec, recorded)
+    with pytest.raises(DataError, match="trained for cameras 2, the dataset has 1"):
+        domain.refuse_other_policy(recorded.spec._replace(cameras=2), recorded)

@@ -1,0 +1,196 @@
+"""Driving, replaying and measuring with an agent and traces that can be followed by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from causeway import config, evaluate
+from causeway.cache import Crop, fit
+from causeway.data import Moments
+from causeway.errors import ConfigError
+from causeway.evaluate import Evaluation, drive, measure, replay, resized
+from causeway.metrics import Trace
+
+MAE = {"mae": config.component("metric", "mae").build()}
+SUCCESS = {"success": config.component("metric", "success").build()}
+
+
+class Counting:
+    """An agent that plans the state and commands how many commands it gave since its last reset."""
+
+    def __init__(self) -> None:
+        self.resets: list[list[bool]] = []
+        self.seen: list[np.ndarray] = []
+
+    def reset(self, fresh: np.ndarray) -> None:
+        self.resets.append(fresh.tolist())
+        self.count = 0
+
+    def act(self, images: np.ndarray, state: np.ndarray) -> np.ndarray:
+        self.seen.append(images)
+        return self.command(self.plan(torch.from_numpy(images), torch.from_numpy(state)))
+
+    def plan(self, images: torch.Tensor, state: torch.Tensor) -> np.ndarray:
+        return np.concatenate([0 * state, state], 1)[:, None]
+
+    def command(self, chunk: np.ndarray) -> np.ndarray:
+        self.count += 1
+        return chunk[:, 0] + np.array([self.count, 0], np.float32)
+
+
+class Worlds:
+    """Its own Config: seed s ends in step s + 1, said in that step alone; pictures are bright above."""
+
+    def __init__(self, breaks_at: int = 99):
+        self.breaks_at, self.built = breaks_at, []  # type: ignore[var-annotated]
+
+    def build(self, count: int, seed: int) -> "Worlds":
+        self.built.append(count)
+        return self
+
+    def reset(self, seed: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
+        self.seeds, self.t = np.array(seed), 0
+        return self.seen(), {}
+
+    def seen(self) -> dict[str, Any]:
+        if self.t >= min(self.breaks_at, 9):
+            raise RuntimeError("the engine stopped")
+        images = np.zeros((len(self.seeds), 1, 3, 8, 12), np.uint8)
+        images[:, :, :, :4] = 200
+        return {"images": images, "state": np.full((len(self.seeds), 1), self.t, np.float32)}
+
+    def step(self, command: np.ndarray) -> tuple[Any, ...]:
+        self.t += 1
+        info = {"end": np.where(self.seeds + 1 == self.t, "completed", ""), "completion": self.t / (self.seeds + 1)}
+        return self.seen(), None, None, None, info | {"signal_speed": np.full(len(self.seeds), self.t)}
+
+    def close(self) -> None:
+        pass
+
+
+def driven(worlds: Worlds, agent: Counting, crop: Crop | None = None, **settings: int) -> list[Trace]:
+    plan = Evaluation(**{"episodes": 3, "first_seed": 1, "worlds": 2} | settings)  # type: ignore[arg-type]
+    return drive(agent, worlds, plan, (4, 6), crop)  # type: ignore[arg-type]
+
+
+def test_each_group_of_worlds_begins_fresh_and_each_trace_ends_with_its_episode() -> None:
+    worlds, agent = Worlds(), Counting()
+    found = driven(worlds, agent)
+    assert worlds.built == [2, 1] and agent.resets == [[True, True], [True]]
+    assert [(t.name, t.end, t.completion, t.error) for t in found] == [(s, "completed", 1.0, "") for s in "123"]
+    assert [t.actions.tolist() for t in found] == [[[i + 1, i] for i in range(n)] for n in (2, 3, 4)]
+    assert found[0].signals["speed"].tolist() == [1, 2]
+
+
+def test_driven_pictures_are_cropped_and_resized_as_recorded_ones_are() -> None:
+    agent = Counting()
+    driven(Worlds(), agent, Crop(bottom=0.5))
+    assert agent.seen[0].shape == (2, 1, 3, 4, 6) and (agent.seen[0] == 200).all()
+    images = np.random.default_rng(0).integers(0, 255, (2, 2, 3, 8, 12)).astype(np.uint8)
+    for size, crop in (((4, 6), None), ((8, 12), Crop(top=0.5))):
+        found = resized(images, size, crop)
+        right = fit(images[1, 0].transpose(1, 2, 0), *size, crop or Crop())
+        assert found.shape == (2, 2, 3, *size) and np.array_equal(found[1, 0], right.transpose(2, 0, 1))
+    assert resized(images, (8, 12), Crop()) is images
+
+
+def test_a_world_that_never_begins_is_a_crash_without_commands() -> None:
+    found = driven(Worlds(breaks_at=0), Counting())
+    assert [t.error for t in found] == ["RuntimeError: the engine stopped"] * 3 and not sum(
+        len(t.actions) for t in found
+    )
+
+
+def test_a_replay_begins_anew_after_every_break(moments: Callable[..., Moments]) -> None:
+    recorded = moments(60).select(np.array([0, 1, 2, 5, 6, 18, 19, 20, 21]))  # episodes of 20
+    agent = Counting()
+    found = replay(agent, recorded, Evaluation(stretch_s=100.0))  # type: ignore[arg-type]
+    assert np.concatenate([t.actions[:, 0] for t in found]).tolist() == [1, 2, 3, 1, 2, 1, 2, 1, 2]
+    assert [t.name for t in found] == ["0@0s", "1@0s"] and agent.resets == [[True]] * 4
+    assert found[0].time_s is not None and found[0].time_s.tolist() == recorded.time_s[recorded.rows[:7]].tolist()
+    assert np.array_equal(found[1].reference, recorded.actions[[20, 21]])  # type: ignore[arg-type,index]
+
+
+def test_a_replay_in_parts_pairs_every_moment(moments: Callable[..., Moments]) -> None:
+    recorded = moments(150).select(np.arange(10, 150))
+    found = replay(Counting(), recorded, Evaluation())  # type: ignore[arg-type]
+    assert np.concatenate([t.actions[:, 1] for t in found]).tolist() == recorded.state[10:, 0].tolist()
+
+
+def test_a_replay_needs_somebody_to_compare_with(moments: Callable[..., Moments]) -> None:
+    with pytest.raises(ConfigError, match="A recording without actions has nothing to compare"):
+        replay(Counting(), moments(20).hidden(), Evaluation())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "RESAMPLES", 200)
+
+
+def run_of(*errors: float, names: str = "abcdefgh") -> list[Trace]:
+    truth = np.zeros((4, 1), np.float32)
+    return [Trace(name, truth + error, truth) for name, error in zip(names, errors)]
+
+
+def test_an_interval_is_over_episodes_and_over_runs(few_resamples: None) -> None:
+    assert measure([run_of(0, 1)], MAE)["mae"] == (0.5, 0, 1)
+    assert measure([run_of(0, 0), run_of(1, 1)], MAE)["mae"] == (0.5, 0, 1)
+    assert measure([run_of(1, 1), run_of(1, 1)], MAE)["mae"] == (1, 1, 1)
+    mixed = [run_of(*np.linspace(0, 1, 8)), run_of(0.5)]
+    assert measure(mixed, MAE)["mae"].value == pytest.approx(0.5), "runs of which episodes crashed are measured too"
+    assert measure(mixed, MAE) == measure(mixed, MAE)
+
+
+def test_an_interval_leaves_out_a_fortieth_on_either_side() -> None:
+    assert evaluate._percentiles(np.arange(1001) / 1000) == pytest.approx((0.025, 0.975))
+    assert evaluate._percentiles(np.array([np.nan, 2.0, 2.0])) == (2.0, 2.0)
+    assert np.isnan(evaluate._percentiles(np.array([np.nan]))).all()
+
+
+def test_a_rate_is_never_surer_than_wilson_over_all_runs() -> None:
+    runs = [[Trace(str(i), np.zeros((1, 1), np.float32), end="completed") for i in range(20)]] * 2
+    assert measure(runs, SUCCESS)["success"] == pytest.approx((1.0, *evaluate.wilson(1.0, 40)))
+    assert measure(runs, MAE) == {} == measure([run_of(1), runs[0]], MAE), "nothing recorded in one of the runs"
+
+
+def test_a_difference_is_ours_minus_theirs_over_what_both_have(few_resamples: None) -> None:
+    mae = MAE["mae"]
+    ours, theirs = [run_of(3, 5), run_of(9, 9)], [run_of(1, 2)]
+    assert evaluate.difference(ours, theirs, mae) == (2.5, 2, 3)
+    assert evaluate.difference(theirs, ours, mae) == (-2.5, -3, -2)
+    assert evaluate.difference(ours, [run_of(1, 2, names="ba")], mae) is None
+    assert evaluate.difference([], theirs, mae) is None
+    driven_only = [[Trace(name, np.zeros((1, 1), np.float32), end="stuck") for name in "ab"]]
+    assert evaluate.difference(driven_only, driven_only, mae) is None
+
+
+def test_all_of_a_trace_survives_the_disk_and_half_a_file_never_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actions = np.array([[1.0], [2.0]], np.float32)
+    signals = {"speed": actions[:, 0]}
+    before = Trace("7@0s", actions, 2 * actions, np.array([0.5, 0.75]), "stuck", 0.25, signals, "gone")
+    evaluate.save(tmp_path / "t.npz", [before])
+    (after,) = evaluate.load(tmp_path / "t.npz")
+    assert (after.name, after.end, after.completion, after.error) == ("7@0s", "stuck", 0.25, "gone")
+    for one, other in ((after.reference, before.reference), (after.time_s, before.time_s)):
+        assert one is not None and other is not None and one.tolist() == other.tolist()
+
+    def broken(file: Any, **arrays: Any) -> None:
+        file.write(b"half")
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(np, "savez_compressed", broken)
+    with pytest.raises(RuntimeError, match="killed"):
+        evaluate.save(tmp_path / "t.npz", [])
+    assert evaluate.load(tmp_path / "t.npz")[0].name == "7@0s"
+
+
+@pytest.mark.parametrize("setting", ["episodes", "worlds", "stretch_s"])
+def test_an_evaluation_of_nothing_is_refused(setting: str) -> None:
+    with pytest.raises(ConfigError, match="must be above 0"):
+        Evaluation(**{setting: 0})

@@ -1,0 +1,168 @@
+"""The steps of a run one by one: what each is given, what is left out, what is refused."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from causeway import config, domain, evaluate, run
+from causeway.data import Spec
+from causeway.errors import ConfigError
+from causeway.policies import cnn
+
+SIDE = {"dataset": {"name": "lerobot", "root": "{data}/set"}}
+TREE = {
+    "method": {"name": "imitation", "policy": {"name": "cnn", "channels": [8, 8]}},
+    "source": SIDE | {"limit": 3},
+    "target": SIDE,
+    "horizon": 2,
+    "seed": 5,
+}
+SPEC = Spec(1, 32, 48, 0, 1, 2)
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> run.Run:
+    return run.build(TREE, tmp_path / "one", tmp_path / "data")
+
+
+def test_places_are_filled_in_for_use_and_left_open_on_paper(one: run.Run, tmp_path: Path) -> None:
+    assert one.experiment.source.dataset.root == f"{tmp_path}/data/set" and "{data}/set" in str(one.tree)
+    assert str(tmp_path) not in str(one.tree) and one.tree["train"]["steps"] == 2000, "defaults are written out"
+    assert (
+        one.cache == tmp_path / "cache" and run.build(TREE, tmp_path, tmp_path, tmp_path / "c").cache == tmp_path / "c"
+    )
+    with pytest.raises(ConfigError, match="Say where that is: --data FOLDER"):
+        run.build(TREE, tmp_path)
+
+
+def test_both_domains_get_the_runs_seed_and_the_target_its_source(
+    one: run.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(domain, "build", lambda *words: told.append(words) or words[0])
+    monkeypatch.setattr(domain, "refuse_mismatch", lambda *words: told.append(words))
+    assert run.domains(one) == ("source", "target")  # type: ignore[comparison-overlap]
+    e = one.experiment
+    both = e.picture, 2, one.cache, 5
+    assert told == [("source", e.source, *both), ("target", e.target, *both, "source"), ("source", "target", 2)]
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    done: list[str] = []
+    monkeypatch.setattr(run, "domains", lambda one: done.append("domains") or ("source", "target"))
+    monkeypatch.setattr(run, "train_part", lambda one, source, target: done.append(f"train {source} {target}"))
+    monkeypatch.setattr(run, "test", lambda one, target: done.append(f"test {target}") or [])
+    yield done
+
+
+def test_nothing_is_done_twice(one: run.Run, steps: list[str]) -> None:
+    run.work(one)
+    assert steps == ["domains", "train source target", "test target"] and one.tested
+    (one.folder / "target.npz").unlink()
+    (one.folder / "part.safetensors").touch()
+    steps.clear()
+    run.work(one)
+    run.work(one)
+    assert steps == ["domains", "test target"]
+
+
+def test_several_ranks_train_elsewhere(one: run.Run, steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_train_in_ranks", lambda one: steps.append("ranks"))
+    ranked = replace(one, experiment=replace(one.experiment, train=run.Training(devices=2)))
+    run.work(ranked)
+    assert steps == ["domains", "ranks", "test target"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_training_is_seeded_begun_and_saved(first: bool, one: run.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+
+    def build(*words: Any) -> Any:
+        told.append((*words, float(torch.rand(1))))
+        return SimpleNamespace(part="part")
+
+    target = SimpleNamespace(spec=SPEC)
+    monkeypatch.setattr(run, "load_part", lambda folder: f"part of {folder}")
+    monkeypatch.setattr(run, "train", lambda method, *words: told.append(words) or first)
+    monkeypatch.setattr(run, "save_part", lambda *words: told.append(words))
+    experiment = replace(one.experiment, method=SimpleNamespace(build=build), start="runs/before")
+    torch.manual_seed(1)
+    run.train_part(replace(one, experiment=experiment), "source", target)  # type: ignore[arg-type]
+    torch.manual_seed(5)
+    drawn = float(torch.rand(1))
+    saved = [(one.folder, "part", SPEC)] if first else []
+    begun = ("source", target, 5, "part of runs/before", drawn)
+    assert told == [begun, (experiment.train, 5, one.folder), *saved]
+
+
+def test_settings_that_were_added_or_dropped_are_other_settings(one: run.Run) -> None:
+    run.refuse_other_settings(one, one.tree)
+    added = config.merge(one.tree, {"target": {"crop": {"middle": 1}}})
+    with pytest.raises(ConfigError, match=r"other settings \(target.crop.middle: 1 there, unset now\)\. Choose"):
+        run.refuse_other_settings(one, added)
+    dropped = {key: value for key, value in one.tree.items() if key != "seed"}
+    with pytest.raises(ConfigError, match=r"other settings \(seed: unset there, 5 now\)\. Choose"):
+        run.refuse_other_settings(one, dropped)
+    many = config.merge(one.tree, {"a": 1, "b": 1, "c": 1, "d": 1})
+    with pytest.raises(ConfigError, match=r"\(a: 1 there, unset now; b: .*; c: 1 there, unset now \.\.\.\)"):
+        run.refuse_other_settings(one, many)
+
+
+def test_a_folder_knows_its_places_wherever_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with run.held(run.build(TREE, Path("one"), Path("data"), Path("kept"))):
+        pass
+    monkeypatch.chdir("/")
+    opened = run.open_run(tmp_path / "one")
+    assert opened.places["data"] == str(tmp_path / "data") and opened.cache == tmp_path / "kept"
+    assert run.open_run(tmp_path / "one", Path("/moved")).experiment.target.dataset.root == "/moved/set"
+
+
+def test_a_part_is_loaded_whole_or_refused(one: run.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with run.held(one):
+        pass
+    part = cnn.Config(channels=(8, 8)).build(SPEC)
+    run.save_part(one.folder, part, SPEC)
+    found = run.load_part(one.folder).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in part.state_dict().items())
+
+    def broken(weights: Any, path: Path, **_: Any) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "save_file", broken)
+        with pytest.raises(RuntimeError, match="killed"):
+            run.save_part(one.folder, part, SPEC)
+    assert run.load_part(one.folder).state_dict().keys() == found.keys()
+    with pytest.raises(ConfigError, match="does not fit its own settings: was it trained by another version"):
+        path = one.folder / "part.safetensors"
+        save_file({"x": torch.zeros(1)}, path, metadata={"spec": run.json.dumps(SPEC._asdict())})  # type: ignore[attr-defined]
+        run.load_part(one.folder)
+
+
+def test_settings_are_never_half_written(one: run.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with run.held(one):
+        before = (one.folder / "config.toml").read_text()
+
+    def broken(path: Path, text: str, **_: Any) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(Path, "write_text", broken)
+    with pytest.raises(RuntimeError, match="killed"), run.held(one):
+        pytest.fail("held without its settings")
+    assert (one.folder / "config.toml").read_text() == before
+
+
+def test_the_traces_of_a_run_are_those_of_its_target(one: run.Run) -> None:
+    one.folder.mkdir()
+    evaluate.save(one.folder / "target.npz", [evaluate.Trace("7", torch.zeros(1, 1).numpy())])
+    assert [trace.name for trace in one.traces] == ["7"]

@@ -1,0 +1,221 @@
+"""The training loop on a method of two weights, whose every step can be worked out by hand."""
+
+import json
+import math
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from causeway import train as module
+from causeway.errors import ConfigError, Interrupted
+from causeway.methods import Cost, Method
+from causeway.train import Training, learning_rate, train
+
+
+class Plain(Method):
+    """Two weights from (1, 2) whose cost is ``price``; it notes what it sees of the loop."""
+
+    def __init__(self, price: Callable[[torch.Tensor], torch.Tensor] = torch.sum, on_step: Any = None):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        self.price, self.on_step = price, on_step
+        self.weights: list[list[float]] = []
+        self.gradients: list[float] = []
+        self.drawn: list[float] = []
+        self.progress: list[float] = []
+        self.modes: list[tuple[str, bool]] = []
+
+    def batches(self, start: int) -> Iterator[torch.Tensor]:
+        while True:
+            yield torch.tensor(start)
+            start += 1
+
+    def cost(self, batch: torch.Tensor, progress: float) -> Cost:
+        if self.weight.grad is not None:  # of the step before
+            self.gradients.append(float(self.weight.grad.norm()))
+        self.weights.append(self.weight.tolist())
+        self.drawn.append(float(torch.rand(1)))
+        self.progress.append(progress)
+        self.modes.append(("cost", self.training))
+        if self.on_step:
+            self.on_step(int(batch))
+        return Cost({"price": self.price(self.weight)})
+
+    @property
+    def part(self) -> torch.nn.Module:
+        return self
+
+    def check(self) -> dict[str, float]:
+        self.modes.append(("check", self.training))
+        return {"tune/x": 0.0}
+
+
+def plan(**changes: Any) -> Training:
+    return Training(**{"steps": 4, "learning_rate": 0.1, "weight_decay": 0.0, "warmup": 0.0, "checks": 0} | changes)
+
+
+def trained(folder: Path, seed: int = 0, method: Plain | None = None, **changes: Any) -> Plain:
+    made = method or Plain()
+    assert train(made, plan(accelerator="cpu", **changes), seed, folder), "the only rank is the first"
+    return made
+
+
+def log(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_the_rate_rises_then_falls_as_half_a_cosine() -> None:
+    settings = Training(steps=100, learning_rate=2.0, warmup=0.1)
+    cosine = [0.5 * (1 + math.cos(math.pi * step / 100)) for step in range(100)]
+    assert learning_rate(settings, 0) == pytest.approx(2 * 0.1)
+    assert learning_rate(settings, 4) == pytest.approx(2 * 0.5 * cosine[4])
+    assert learning_rate(settings, 50) == pytest.approx(1.0) and learning_rate(settings, 99) == pytest.approx(
+        2 * cosine[99]
+    )
+    assert learning_rate(Training(steps=100, learning_rate=2.0, warmup=0.0), 0) == 2.0
+
+
+def test_each_step_moves_the_weights_by_the_scheduled_rate(tmp_path: Path) -> None:
+    made = Plain()
+    made.rank = 7
+    trained(tmp_path, method=made)  # under a constant gradient AdamW's step is the learning rate itself
+    moved = [before[0] - after[0] for before, after in zip(made.weights, made.weights[1:])]
+    assert moved == pytest.approx([learning_rate(plan(), step) for step in range(3)], rel=1e-4)
+    assert made.progress == [0.0, 0.25, 0.5, 0.75] and made.rank == 0, "the only rank is the first"
+
+
+def test_weights_decay_where_nothing_else_pulls(tmp_path: Path) -> None:
+    made = trained(tmp_path, method=Plain(lambda weight: 0 * weight.sum()), weight_decay=0.5)
+    assert made.weights[1] == pytest.approx([0.95, 1.9])
+
+
+def test_gradients_are_clipped_and_forgotten_after_each_step(tmp_path: Path) -> None:
+    made = trained(tmp_path / "a", clip=0.5, log_every=1)
+    assert made.gradients == pytest.approx([0.5] * 3, rel=1e-4)
+    assert [row["norm"] for row in log(tmp_path / "a")] == pytest.approx([math.sqrt(2)] * 4)
+    assert trained(tmp_path / "b", clip=0.0).gradients == pytest.approx([math.sqrt(2)] * 3)
+
+
+def test_what_is_drawn_follows_seed_and_step(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    one = trained(tmp_path / "a").drawn
+    torch.manual_seed(6)
+    assert trained(tmp_path / "b").drawn == one and len(set(one)) == 4
+    assert not set(trained(tmp_path / "c", seed=1).drawn) & set(one)
+
+
+def test_checks_look_at_a_method_in_evaluation(tmp_path: Path) -> None:
+    made = trained(tmp_path, checks=2)
+    learn, look = ("cost", True), ("check", False)
+    assert made.modes == [learn, learn, look, learn, learn, look]
+    assert [row["step"] for row in log(tmp_path) if "tune/x" in row] == [2, 4]
+
+
+def test_the_log_has_the_steps_asked_for_and_the_last(tmp_path: Path) -> None:
+    trained(tmp_path, steps=8, log_every=3)
+    assert [(row["step"], row["loss"] == row["price"]) for row in log(tmp_path)] == [(0, 1), (3, 1), (6, 1), (7, 1)]
+
+
+def test_checkpoints_are_written_when_due_and_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    monkeypatch.setattr(module, "save", lambda folder, method, optimizer, step: steps.append(step))
+    trained(tmp_path, steps=10, save_every=4)
+    assert steps == [4, 8, 10]
+
+
+def test_a_finished_folder_is_not_trained_again(tmp_path: Path) -> None:
+    first = trained(tmp_path)
+    again = trained(tmp_path)
+    assert again.weights == [] and torch.equal(again.weight, first.weight)
+
+
+def test_a_folder_without_a_checkpoint_begins_a_new_log(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"step": 99}\n')
+    trained(tmp_path, log_every=1)
+    assert [row["step"] for row in log(tmp_path)] == [0, 1, 2, 3]
+
+
+def test_the_log_forgets_what_is_done_again(tmp_path: Path) -> None:
+    rows = ['{"step": 1, "loss": 1}', '{"step": 2, "tune/x": 0}', '{"step": 2, "loss": 1}', '{"step": 3, "tune/x": 0}']
+    for cut in ("", '{"step": 4, "lo'):
+        (tmp_path / "log.jsonl").write_text("\n".join([*rows, cut]))
+        module._forget(tmp_path / "log.jsonl", 2)
+        assert (tmp_path / "log.jsonl").read_text().splitlines() == rows[:2]
+
+
+def press(times: int, at: int) -> Callable[[int], None]:
+    def on_step(step: int) -> None:
+        for _ in range(times * (step == at)):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return on_step
+
+
+def test_ctrl_c_finishes_the_step_saves_and_goes_on_from_there(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted, match=r"Stopped at step 2 and saved\. The same command goes on from there"):
+        trained(tmp_path, method=Plain(on_step=press(1, at=1)), log_every=1)
+    with open(tmp_path / "log.jsonl", "a") as file:
+        file.write('{"step": 2, "loss": 0}\n')  # of a step that was not saved
+    again = trained(tmp_path, log_every=1)
+    assert len(again.weights) == 2 and again.drawn == trained(tmp_path / "whole").drawn[2:]
+    assert [row["step"] for row in log(tmp_path)] == [0, 1, 2, 3]
+
+
+def test_ctrl_c_in_the_last_step_is_no_interruption(tmp_path: Path) -> None:
+    made = trained(tmp_path, method=Plain(on_step=press(1, at=3)))
+    assert len(made.weights) == 4
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        trained(tmp_path, method=Plain(on_step=press(2, at=1)))
+    assert not isinstance(caught.value, Interrupted) and not (tmp_path / "last.pt").exists()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_it_trains_in_a_thread_that_gets_no_signals(tmp_path: Path) -> None:
+    made = Plain()
+    thread = threading.Thread(target=trained, args=(tmp_path, 0, made))
+    thread.start()
+    thread.join()
+    assert len(made.weights) == 4 and (tmp_path / "last.pt").exists()
+
+
+def test_a_gradient_that_is_not_finite_names_its_step(tmp_path: Path) -> None:
+    made = Plain(lambda weight: (weight - torch.tensor([1.0, 0.0])).sqrt().sum())
+    with pytest.raises(FloatingPointError, match=r"step 0: the gradient is inf; terms: \{'price'"):
+        trained(tmp_path, method=made)
+
+
+def test_a_method_without_batches_is_saved_as_it_was_prepared(tmp_path: Path) -> None:
+    class Solved(Plain):
+        def prepare(self) -> None:
+            with torch.no_grad():
+                self.weight.fill_(7.0)
+
+        def batches(self, start: int) -> Iterator[torch.Tensor]:
+            return iter(())
+
+    trained(tmp_path, method=Solved())
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["method"]["weight"].tolist() == [7.0, 7.0]
+
+
+@pytest.mark.parametrize("setting", ["steps", "save_every", "log_every"])
+def test_a_count_of_nothing_is_refused(setting: str) -> None:
+    with pytest.raises(ConfigError, match="must be at least 1"):
+        plan(**{setting: 0})
+
+
+def test_threads_are_those_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    trained(tmp_path / "a", threads=3)
+    trained(tmp_path / "b")
+    assert asked == [3]
