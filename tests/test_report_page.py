@@ -214,6 +214,9 @@ def test_a_phone_shows_every_row_whole(browser: Any, page: Path) -> None:
     for what, count in wanted.items():
         cells = f"[...document.querySelectorAll('.sortable tbody td{what if what[0] == '[' else '.' + what}')]"
         assert tab.evaluate(f"{cells}.filter({inside}).filter(cell => cell.innerText.trim()).length") == count
+    rows = "[...document.querySelectorAll('.sortable tbody tr')]"
+    top = "row.querySelector('.{}').getBoundingClientRect().top"
+    assert tab.evaluate(f"{rows}.every(row => Math.abs({top.format('who')} - {top.format('told')}) < 10)")
     label = "getComputedStyle(document.querySelector('td[data-label=difference]'), '::before').content"
     assert tab.evaluate(label) == '"difference"'
     assert tab.evaluate("[...document.querySelectorAll('.stack')].every(box => box.scrollWidth <= box.clientWidth)")

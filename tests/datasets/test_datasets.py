@@ -85,6 +85,11 @@ def test_a_folder_of_datasets(tmp_path: Path) -> None:
     write_lerobot(tmp_path / "sets/a", count=1)
     assert unrecognised(tmp_path / "sets") == "It holds the datasets a, b: name one of them."
     assert unrecognised(tmp_path) == "It holds the datasets sets/a, sets/b: name one of them."
+    for folder in ("meta_data", "train"):
+        (tmp_path / "early" / folder).mkdir(parents=True)
+    (tmp_path / "early/train/data-00000-of-00001.arrow").touch()
+    assert unrecognised(tmp_path) == "It holds the dataset early: name that one."
+    shutil.rmtree(tmp_path / "early")
     for number in range(8):
         shutil.copytree(tmp_path / "sets/a", tmp_path / f"sets/c{number}")
     said = "It holds the datasets a, b, c0, c1, c2, c3, c4, c5 and 2 more: name one of them."

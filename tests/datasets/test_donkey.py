@@ -162,8 +162,8 @@ def test_a_missing_folder_of_pictures_is_told_once(tmp_path: Path) -> None:
         list(Config(str(root)).read().frames(0))
 
 
-def test_a_picture_that_vanishes_while_reading_is_named(tmp_path: Path) -> None:
-    root = write_csv(tmp_path, ROWS)
+def test_a_picture_that_vanishes_while_reading_is_told_once(tmp_path: Path) -> None:
+    root = write_csv(tmp_path, [*ROWS, ROWS[3].replace("300", "600")])
     dataset = Config(str(root)).build()
     (root / "images/3.png").unlink()
     assert list(dataset.problems()) == ["images/3.png is missing"]
