@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import typer
 
-from causeway import cli, collect, config, report, run, study
+from causeway import cli, collect, config, report, results, run, study
 from causeway.errors import ConfigError, DataError, Interrupted, MissingExtra
 from causeway.evaluate import Measure
 from causeway.metrics import Trace
@@ -78,8 +78,8 @@ def test_a_study_is_planned_with_its_changes_and_done_by_so_many(
 def test_crashed_episodes_are_counted_once_for_all_metrics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def row(arm: str, metric: str, failed: int) -> study.Row:
-        return study.Row(arm, "", metric, 1, "lower", "", 1, 9, failed, Measure(0.5, 0.25, 0.75), None, "")
+    def row(arm: str, metric: str, failed: int) -> results.Row:
+        return results.Row(arm, "", metric, 1, "lower", "", 1, 9, failed, Measure(0.5, 0.25, 0.75), None, "")
 
     rows = [row("a", "mae", 2), row("a", "r2", 2), row("b", "mae", 1), row("b", "r2", 1)]
     pages: list[Path] = []

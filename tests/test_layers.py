@@ -13,7 +13,7 @@ from causeway import catalog
 ROOT = Path(causeway.__file__).parent
 KINDS = set(catalog.FOLDERS.values())
 LAYERS = [  # a module may import from its own layer and those above it in this list
-    {"errors", "progress", "disk"},
+    {"errors", "progress", "disk", "environment"},
     {"data"},
     KINDS | {"recorder", "augment", "cache", "features"},
     {"domain", "agent"},
@@ -21,6 +21,7 @@ LAYERS = [  # a module may import from its own layer and those above it in this 
     {"catalog", "config"},
     {"run"},
     {"study"},
+    {"results", "console"},
     {"findings", "pictures", "plots", "clouds", "film", "gallery", "report"},
     {"cli"},
     {"__main__"},

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from causeway import clouds, evaluate, film, findings, plots, report, study
+from causeway import clouds, evaluate, film, findings, plots, report, results
 from causeway.actions import direct
 from causeway.agent import Agent
 from causeway.bridges import identity
@@ -23,15 +23,16 @@ from causeway.metrics import Trace
 from causeway.monitors import none
 from causeway.pictures import gauged
 from causeway.policies import cnn
+from causeway.results import Row
 from causeway.simulators import lanes
-from causeway.study import Row, Study
+from causeway.study import Study
 
 # --- what the rows say ---------------------------------------------------------------------------------------------
 
 
 def row(arm: str, value: float, against: tuple[float, float, float] | None = None, **changes: Any) -> Row:
     found = Measure(*against) if against else None
-    said = study.verdict(found, changes.get("direction", "higher"))
+    said = results.verdict(found, changes.get("direction", "higher"))
     whole = Row(arm, "", "success", 1, "higher", "", 3, 30, 0, Measure(value, value - 0.1, value + 0.1), found, said)
     return whole._replace(**changes)
 

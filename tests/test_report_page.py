@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causeway import evaluate, findings, report, study
+from causeway import evaluate, findings, report, results, study
 from causeway.datasets import Episode
 from causeway.metrics import Trace, correlation, mae
 from causeway.recorder import Recorder, Recording
@@ -80,7 +80,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @pytest.fixture(scope="module")
 def page(done: Study) -> Path:
     path = done.folder / "report.html"
-    report.write(done, study.table(done, METRICS)[::-1], path)  # the page has an order of its own
+    report.write(done, results.table(done, METRICS)[::-1], path)  # the page has an order of its own
     return path
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import tomli_w
 
-from causeway import config, evaluate, run, study
+from causeway import config, evaluate, results, run, study
 from causeway.errors import ConfigError, DataError
 from causeway.evaluate import Measure
 from causeway.metrics import Trace
-from causeway.study import Planned, Study, carry_out, plan, table, verdict, write_csv
+from causeway.results import table, verdict, write_csv
+from causeway.study import Planned, Study, carry_out, plan
 
 METRICS = {name: config.component("metric", name).build() for name in ("mae", "success")}
 EXPERIMENT = """
@@ -45,7 +46,7 @@ def finished(
     return Planned(arm, tuple(point.items()), made)  # type: ignore[arg-type]
 
 
-def rows(*runs: Planned, baseline: str = "base") -> dict[tuple[str, str], study.Row]:
+def rows(*runs: Planned, baseline: str = "base") -> dict[tuple[str, str], results.Row]:
     made = Study("t", "", (0,), baseline, runs, Path("x"))
     return {(row.arm, row.point): row for row in table(made, METRICS) if row.metric == "mae"}
 

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from . import catalog, config
+from . import catalog, config, console
 from .errors import ConfigError, DataError, Interrupted, MissingExtra, nearest
 
 app = typer.Typer(
@@ -142,7 +140,7 @@ def train(
 
     one = runs.build(tree, folder or Path("runs") / file.stem, data, cache)
     runs.work(one)
-    _refuse_crashes(_show_measures([("target", one.traces)], None))
+    _refuse_crashes(console.measures([("target", one.traces)], _metrics(), None))
 
 
 @app.command(hidden=True)
@@ -215,7 +213,7 @@ def evaluate(
     if each:
         episodes = dict.fromkeys(trace.name.split("@")[0] for trace in traces)
         named += [(f"episode {e}", [t for t in traces if t.name.split("@")[0] == e]) for e in episodes]
-    _refuse_crashes(_show_measures(named, csv))
+    _refuse_crashes(console.measures(named, _metrics(), csv))
 
 
 @app.command()
@@ -238,21 +236,16 @@ def list_(kind: str = typer.Argument(""), name: str = typer.Argument("")) -> Non
 
     Example: causeway list alignment transport
     """
-    console = Console()
     kinds = [kind] if kind else [each for each in sorted(catalog.FOLDERS) if catalog.names(each)]
     if kind and kind not in catalog.FOLDERS:
         of = [each for each in catalog.FOLDERS if kind in catalog.names(each)]
         if len(of) != 1:  # the name of a component says its kind, if only one kind has it
-            return _show_settings(console, *_section(kind))
+            return console.settings(*_section(kind))
         kind, name = of[0], kind
     if name:
         module = catalog.find(kind, name)
-        return _show_settings(console, module.__doc__ or "", module.Config)
-    table = Table("kind", "name", "what it is", box=None)
-    for each in kinds:
-        for known in catalog.names(each):
-            table.add_row(each, known, catalog.summary(each, known))
-    console.print(table)
+        return console.settings(module.__doc__ or "", module.Config)
+    console.components(kinds)
 
 
 def _section(name: str) -> tuple[str, Any]:
@@ -271,14 +264,6 @@ def _section(name: str) -> tuple[str, Any]:
         known = [*catalog.FOLDERS, *sections]
         raise ConfigError(f"There is no kind, component or section '{name}'. {nearest(name, known)}")
     return sections[name].__doc__ or "", sections[name]
-
-
-def _show_settings(console: Console, about: str, settings: Any) -> None:
-    console.print(about.strip() + "\n", markup=False)
-    table = Table("setting", "type", "default", "meaning", box=None)
-    for setting in catalog.settings(settings):
-        table.add_row(*setting)
-    console.print(table)
 
 
 def _experiment(file: Path, overrides: Sequence[str] | None) -> config.Tree:
@@ -316,46 +301,16 @@ def _metrics() -> dict[str, Any]:
 def _publish(study: Any) -> int:
     """Write results.csv and report.html, print the table, and count the episodes that crashed."""
     from . import report as reports
-    from . import study as studies
+    from . import results
 
-    rows = studies.table(study, _metrics())
-    studies.write_csv(rows, study.folder / "results.csv")
+    rows = results.table(study, _metrics())
+    results.write_csv(rows, study.folder / "results.csv")
     reports.write(study, rows, study.folder / "report.html")
-    _show_rows(rows)
+    console.rows(rows)
     print(f"{study.folder / 'results.csv'}\n{study.folder / 'report.html'}")
     return sum(row.failed for row in {(row.arm, row.point): row for row in rows}.values())
-
-
-def _show_rows(rows: Sequence[Any]) -> None:
-    table = Table("arm", "point", "metric", "value", "95 % interval", "against the baseline", box=None)
-    for row in rows:
-        value, low, high = row.measure
-        against = f"{row.against.value:+.3f} [{row.against.low:+.3f}, {row.against.high:+.3f}] " if row.against else ""
-        table.add_row(row.arm, row.point, row.metric, f"{value:.3f}", f"[{low:.3f}, {high:.3f}]", against + row.verdict)
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
 def _refuse_crashes(crashed: int) -> None:
     if crashed:
         fail(f"{crashed} episodes crashed.", 1)
-
-
-def _show_measures(named: Sequence[tuple[str, Any]], path: Path | None) -> int:
-    """Print the table, write it to ``path`` if there is one, and count the episodes that crashed."""
-    from .evaluate import measure
-
-    table = Table("on", "metric", "value", "low", "high", "version", box=None)
-    lines = [["on", "metric", "value", "low", "high", "version"]]
-    metrics = _metrics()
-    for name, traces in named:
-        for metric, (value, low, high) in measure([traces], metrics).items():
-            version = str(metrics[metric].version)
-            table.add_row(name, metric, f"{value:.3f}", f"{low:.3f}", f"{high:.3f}", version)
-            lines.append([name, metric, repr(value), repr(low), repr(high), version])
-        crashed = [trace for trace in traces if trace.error]
-        if crashed:
-            print(f"{len(crashed)} of {len(traces)} episodes crashed: {crashed[0].error}", file=sys.stderr)
-    Console().print(table)
-    if path:
-        path.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")
-    return sum(bool(trace.error) for trace in named[0][1])

@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from .evaluate import Measure
 from .metrics import Trace
-from .study import Planned, Row, Study
+from .results import Row
+from .study import Planned, Study
 
 FIRST = ("success", "correlation", "completion")  # the metric that is read first, where it was measured
 ENOUGH_SEEDS = 3  # fewer say nothing of how far trainings differ

@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from .study import Row
+from .results import Row
 
 COLOURS = 8  # arms that get a colour of their own; more begin again, dashed
 PALETTE = {  # what figures are drawn with, on light paper and on dark; a domain's colour is never an arm's

@@ -15,7 +15,8 @@ from markupsafe import Markup
 from . import film, findings, gallery, plots, run
 from .disk import whole
 from .findings import Finding, Tested, runs_of
-from .study import Row, Study
+from .results import Row
+from .study import Study
 
 CURVES = 3  # seeds of an arm whose learning is drawn
 SKIPPED = ("loss", "seconds", "norm", "step")  # of the log: they say little about crossing

@@ -1,8 +1,6 @@
 """A run and its folder: config.toml, log.jsonl, last.pt, part.safetensors, environment.json, traces of its tests."""
 
-import importlib.metadata
 import json
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from . import config, domain, evaluate
+from . import config, domain, environment, evaluate
 from .actions import direct
 from .agent import Agent
 from .bridges import identity
@@ -111,8 +109,8 @@ def open_run(folder: Path, data: Path | None = None, cache: Path | None = None) 
         beside = [path.parent.name for path in folder.parent.glob("*/config.toml")]
         helps = f"It holds the runs {', '.join(within)}." if within else nearest(folder.name, beside)
         raise ConfigError(f"{folder} is not a run: it has no config.toml. {helps}")
-    environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    places = environment["places"]
+    about = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    places = about["places"]
     where = data or (Path(places["data"]) if "data" in places else None)
     kept = Path(places["cache"])
     return build(config.load(folder / "config.toml"), folder, where, cache or (kept if kept.exists() else None))
@@ -154,7 +152,7 @@ def held(run: Run) -> Iterator[None]:
         if not run.trained:  # a finished part keeps saying where and how it was made
             with whole(path) as temporary:
                 temporary.write_text(tomli_w.dumps(run.tree), encoding="utf-8")
-            _write_environment(run)
+            environment.write(run.folder / "environment.json", run.places)
         yield
 
 
@@ -276,36 +274,3 @@ def fits(folder: Path) -> tuple[Spec, Names]:
         head = file.metadata()
     names = {what: tuple(words) for what, words in json.loads(head["names"]).items()}
     return Spec(**json.loads(head["spec"])), Names(**names)
-
-
-def _write_environment(run: Run) -> None:
-    packages = ("torch", "numpy", "lightning-fabric", "kornia", "gymnasium", "pyarrow", "av", "pillow", "transformers")
-    about = {
-        "causeway": importlib.metadata.version("causeway"),
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "threads": torch.get_num_threads(),
-        "commit": _commit(),
-        "command": " ".join(["causeway", *sys.argv[1:]]),
-        "places": {name: str(Path(place).absolute()) for name, place in run.places.items()},
-        "versions": {name: _version(name) for name in packages},
-    }
-    with whole(run.folder / "environment.json") as temporary:
-        temporary.write_text(json.dumps(about, indent=2), encoding="utf-8")
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _commit() -> str:
-    here = Path(__file__).parent
-    try:
-        found = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
-    except FileNotFoundError:  # no git
-        return "unknown"
-    return found.stdout.strip() or "unknown"

@@ -1,0 +1,60 @@
+"""Tables for a terminal."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from . import catalog
+
+
+def components(kinds: Sequence[str]) -> None:
+    """Every component of some kinds, in a line each."""
+    table = Table("kind", "name", "what it is", box=None)
+    for kind in kinds:
+        for name in catalog.names(kind):
+            table.add_row(kind, name, catalog.summary(kind, name))
+    Console().print(table)
+
+
+def settings(about: str, config: Any) -> None:
+    """What a component or section is about, and each of its settings."""
+    console = Console()
+    console.print(about.strip() + "\n", markup=False)
+    table = Table("setting", "type", "default", "meaning", box=None)
+    for setting in catalog.settings(config):
+        table.add_row(*setting)
+    console.print(table)
+
+
+def rows(lines: Sequence[Any]) -> None:
+    """The table of a study."""
+    table = Table("arm", "point", "metric", "value", "95 % interval", "against the baseline", box=None)
+    for row in lines:
+        value, low, high = row.measure
+        against = f"{row.against.value:+.3f} [{row.against.low:+.3f}, {row.against.high:+.3f}] " if row.against else ""
+        table.add_row(row.arm, row.point, row.metric, f"{value:.3f}", f"[{low:.3f}, {high:.3f}]", against + row.verdict)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def measures(named: Sequence[tuple[str, Any]], metrics: Mapping[str, Any], path: Path | None) -> int:
+    """Print the table, write it to ``path`` if there is one, and count the episodes that crashed."""
+    from .evaluate import measure
+
+    table = Table("on", "metric", "value", "low", "high", "version", box=None)
+    lines = [["on", "metric", "value", "low", "high", "version"]]
+    for name, traces in named:
+        for metric, (value, low, high) in measure([traces], metrics).items():
+            version = str(metrics[metric].version)
+            table.add_row(name, metric, f"{value:.3f}", f"{low:.3f}", f"{high:.3f}", version)
+            lines.append([name, metric, repr(value), repr(low), repr(high), version])
+        crashed = [trace for trace in traces if trace.error]
+        if crashed:
+            print(f"{len(crashed)} of {len(traces)} episodes crashed: {crashed[0].error}", file=sys.stderr)
+    Console().print(table)
+    if path:
+        path.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")
+    return sum(bool(trace.error) for trace in named[0][1])

@@ -1,0 +1,84 @@
+"""The table of a study: every arm, beside the baseline on the same episodes and seeds."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from . import evaluate
+from .disk import whole
+from .evaluate import Measure
+from .metrics import Metric, Trace
+from .study import Study
+
+
+class Row(NamedTuple):
+    """One line of the table: an arm at a point of the sweep, over all seeds, in one metric."""
+
+    arm: str
+    point: str
+    metric: str
+    version: int
+    direction: str
+    unit: str
+    seeds: int
+    episodes: int
+    failed: int  # episodes that crashed: counted, not scored
+    measure: Measure
+    against: Measure | None  # minus the baseline at the same point, paired
+    verdict: str
+
+
+def table(study: Study, metrics: Mapping[str, Metric]) -> list[Row]:
+    """Every arm, point and metric over the finished seeds, each beside the baseline at the same point."""
+    traces: dict[tuple[str, str], dict[int, list[Trace]]] = {}
+    for p in study.runs:
+        if p.run.tested:
+            traces.setdefault((p.arm, p.label), {})[p.run.experiment.seed] = p.run.traces
+    rows = []
+    for (arm, label), by_seed in traces.items():
+        base = {} if arm == study.baseline else _baseline(study, label, traces)
+        shared = sorted(by_seed.keys() & base.keys())  # a run is compared with the baseline's of its own seed
+        ours, theirs = [by_seed[seed] for seed in shared], [base[seed] for seed in shared]
+        runs = list(by_seed.values())
+        for name, measured in evaluate.measure(runs, metrics).items():
+            metric = metrics[name]
+            against = evaluate.difference(ours, theirs, metric) if shared else None
+            crashed = sum(1 for run_traces in runs for trace in run_traces if trace.error)
+            count = sum(len(run_traces) for run_traces in runs)
+            counts = len(runs), count, crashed
+            about = name, metric.version, metric.direction, metric.unit
+            rows.append(Row(arm, label, *about, *counts, measured, against, verdict(against, metric.direction)))
+    return rows
+
+
+def _baseline(
+    study: Study, label: str, traces: Mapping[tuple[str, str], dict[int, list[Trace]]]
+) -> dict[int, list[Trace]]:
+    """The baseline at the same point, or wherever it stands if it has but one point."""
+    if (study.baseline, label) in traces:
+        return traces[study.baseline, label]
+    own = [runs for (arm, _), runs in traces.items() if arm == study.baseline]
+    return own[0] if len(own) == 1 else {}
+
+
+def verdict(against: Measure | None, direction: str) -> str:
+    """What the interval of a difference allows us to say."""
+    if against is None:
+        return ""
+    if math.isnan(against.low):
+        return "too few to tell"
+    if against.low <= 0 <= against.high:
+        return "no difference shown"
+    return "better" if (against.value > 0) == (direction == "higher") else "worse"
+
+
+def write_csv(rows: Sequence[Row], path: Path) -> None:
+    """``results.csv``: one line a row, numbers in full."""
+    head = [*Row._fields[:9], "value", "low", "high", "difference", "difference_low", "difference_high", "verdict"]
+    with whole(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(head)
+        for row in rows:
+            lines.writerow([*row[:9], *row.measure, *(row.against or ("", "", "")), row.verdict])
