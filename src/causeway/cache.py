@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from PIL import Image
 
 from .data import Moments
 from .datasets import Dataset
-from .disk import exclusive, room_in
+from .disk import exclusive, reserve, room_in
 from .errors import ConfigError, DataError
 from .progress import counted
 
@@ -117,8 +116,7 @@ def _make(dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path) ->
     partial = frames.with_suffix(".frames.partial")
     file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
-        if sys.platform != "darwin":
-            os.posix_fallocate(file, 0, int(np.prod(shape)))  # a full disk shows now, not an hour later
+        reserve(file, int(np.prod(shape)))
         with counted(f"decoding {dataset.root}", shape[0], "frames") as advance, ThreadPoolExecutor(THREADS) as pool:
             jobs = [pool.submit(_decode, dataset, part, shape, crop, file) for part in _parts(dataset)]
             try:

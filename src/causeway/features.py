@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .augment import Augmentation
 from .bridges import Bridge
 from .data import Batch, Moments
-from .disk import exclusive, whole
+from .disk import exclusive, reserve, whole
 from .policies import Policy
 from .progress import track
 
@@ -66,6 +66,8 @@ def _compute(
     width = policy.embed(torch.from_numpy(moments.frames[:1].copy()).to(device)).shape[1]
     shape = (copies, len(moments.frames), width)
     values = np.lib.format.open_memmap(path, "w+", dtype=np.float16, shape=shape)
+    with open(path, "r+b") as file:
+        reserve(file.fileno(), path.stat().st_size)
     with torch.random.fork_rng():
         for copy in range(copies):
             torch.manual_seed(copy)

@@ -71,7 +71,7 @@ class Dataset(ABC):
     def frames(self, episode: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
         """The pictures of an episode in order, from moment ``start`` on: each (V, H, W, 3) RGB. Raises DataError."""
         try:
-            yield from self.decoded(episode, start)
+            yield from self._whole(episode, start)
         except Fault as fault:
             raise self._refusal(str(fault)) from fault
 
@@ -91,9 +91,8 @@ class Dataset(ABC):
             start = 0
             while start < len(episode):
                 try:
-                    for _ in self.decoded(number, start):
+                    for _ in self._whole(number, start):
                         start += 1
-                    break
                 except Fault as fault:
                     if str(fault) not in said:
                         yield str(fault)
@@ -103,6 +102,18 @@ class Dataset(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """A word that changes when the recordings on disk change: names, sizes and times of the files, not pixels."""
+
+    def _whole(self, number: int, start: int) -> Iterator[NDArray[np.uint8]]:
+        """What is ``decoded``, if it is a picture of every camera for each moment."""
+        episode, count = self.episodes[number], start
+        for images in self.decoded(number, start):
+            if len(images) != len(self.cameras):
+                said = f"{len(images)} pictures at frame {count}, but {len(self.cameras)} cameras"
+                raise Fault(f"episode {episode.name}: {said}", onward=True)
+            yield images
+            count += 1
+        if count < len(episode):
+            raise Fault(f"episode {episode.name}: {len(episode)} moments but pictures of only {count}", onward=True)
 
     def _refusal(self, fault: str, others: int = 0) -> DataError:
         more = f" And {others} more." if others else ""

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+import reprlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,8 +86,8 @@ def _number(value: Any, name: str, where: str, drive: Drive, limit: float = math
     """``value`` as a number; what is not one, not finite or beyond ``limit`` is noted and becomes NaN."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        drive.faults.append(f"{where}: {name} is {value!r}, not a number")
+    except (TypeError, ValueError, OverflowError):
+        drive.faults.append(f"{where}: {name} is {reprlib.repr(value)}, not a number")
         return math.nan
     if not math.isfinite(number):
         drive.faults.append(f"{where}: {name} is {number}")
@@ -133,7 +134,7 @@ def _read_tub1(folder: Path, drive: Drive) -> None:
     drive.deleted += max(numbered) - min(numbered) + 1 - len(numbered) if numbered else 0
     for _, path in sorted(numbered.items()):
         drive.sources.append(path)
-        content = _json(path.read_bytes(), path.name, drive)
+        content = _record(path.read_bytes(), path.name, drive)
         if content is not None:
             _add(content, folder.name, (), "milliseconds", folder, path.name, drive)
 
@@ -143,14 +144,19 @@ def _read_tub2(folder: Path, drive: Drive) -> None:
     drive.sources.append(manifest)
     lines = [line for line in manifest.read_bytes().splitlines() if line.strip()]
     catalogs = _json(lines[-1], f"manifest.json line {len(lines)}", drive) if lines else None
-    if not isinstance(catalogs, dict) or not isinstance(catalogs.get("paths"), list):
+    if not isinstance(catalogs, dict) or not _all(str, catalogs.get("paths")):
         drive.faults.append("manifest.json does not end with the line that names the catalogs (paths, deleted_indexes)")
         return
-    deleted = set(catalogs.get("deleted_indexes", ()))
+    deletions = catalogs.get("deleted_indexes", [])
+    if not _all(int, deletions):
+        said = f"deleted_indexes is {reprlib.repr(deletions)}, not a list of whole numbers"
+        drive.faults.append(f"manifest.json line {len(lines)}: {said}")
+        deletions = []
+    deleted = set(deletions)
     drive.deleted += len(deleted)
     count = 0
     for where, line in _catalog_lines(folder, catalogs["paths"], drive):
-        content = None if count in deleted else _json(line, where, drive)
+        content = None if count in deleted else _record(line, where, drive)
         count += 1  # a deleted index counts lines, as Donkey's own reader does
         if content is not None:
             session = content.get("_session_id")
@@ -178,6 +184,19 @@ def _json(text: bytes, where: str, drive: Drive) -> Any:
     except ValueError as error:
         drive.faults.append(f"{where}: not valid JSON ({error})")
         return None
+
+
+def _record(text: bytes, where: str, drive: Drive) -> dict[str, Any] | None:
+    told, content = len(drive.faults), _json(text, where, drive)
+    if isinstance(content, dict):
+        return content
+    if len(drive.faults) == told:
+        drive.faults.append(f"{where}: holds {reprlib.repr(content)}, not a record")
+    return None
+
+
+def _all(kind: type, values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, kind) for value in values)
 
 
 def _add(

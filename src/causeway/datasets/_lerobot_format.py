@@ -38,7 +38,7 @@ def names_of(feature: Feature, key: str) -> tuple[str, ...]:
     if isinstance(names, dict):
         lists = [value for value in names.values() if isinstance(value, list)]
         names = lists[0] if len(lists) == 1 else list(names)
-    width = int(np.prod(feature.get("shape") or [1]))
+    width = int(np.prod(feature["shape"]))
     if not isinstance(names, list) or len(names) != width:
         return tuple(f"{key}_{i}" for i in range(width))
     return tuple(str(name) for name in names)
@@ -46,8 +46,9 @@ def names_of(feature: Feature, key: str) -> tuple[str, ...]:
 
 def size_of(feature: Feature) -> tuple[int, int]:
     """Height and width of a camera's pictures."""
-    shape = list(feature["shape"])
-    height, width = shape[1:] if str((feature.get("names") or PICTURE_AXES)[0]).startswith("channel") else shape[:2]
+    shape, names = list(feature["shape"]), feature.get("names")
+    first = names[0] if isinstance(names, list) and names else PICTURE_AXES[0]
+    height, width = shape[1:] if str(first).startswith("channel") else shape[:2]
     return int(height), int(width)
 
 
@@ -57,7 +58,7 @@ def earlier_version(root: Path) -> str:
         return ""
     try:
         version = json.loads((root / "meta_data/info.json").read_text(encoding="utf-8"))["codebase_version"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):  # TypeError: it holds no object
         return "v1 or before (arrow and mp4 files)"
     return f"{version} (arrow and mp4 files)"
 

@@ -1,6 +1,7 @@
 """What a LeRobot dataset says in numbers, cross-checked."""
 
 import json
+import reprlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 from . import Episode, _disk
 from . import _lerobot_format as layout
 from ._lerobot_format import ACTION, CAMERA, INFO, STATE, STATS, TASKS
+from ._lerobot_info import wrong
 from ._lerobot_pictures import Film, Place
+
+Tasks = dict[int, str] | None  # the words of each; None when meta/tasks.parquet could not be read
 
 
 class Tables:
@@ -56,21 +60,11 @@ class Tables:
             )
             return {}
         info = self._json(INFO)
-        version = str(info.get("codebase_version", "unknown"))
-        if info and not version.startswith("v3."):
-            converter = "python -m lerobot.datasets.v30.convert_dataset_v21_to_v30"
-            self.faults.append(
-                f"is a LeRobot dataset of {version}; only {layout.VERSION} is read. Convert it with: {converter}"
-            )
+        if info is None:
             return {}
-        lacking = [key for key in ("fps", "features", "total_episodes", "total_frames") if key not in info]
-        if info and lacking:
-            self.faults.append(f"{INFO} has no {', '.join(lacking)}")
-            return {}
-        if info and not info["fps"] > 0:
-            self.faults.append(f"{INFO}: fps is {info['fps']}")
-            return {}
-        return info
+        fault = wrong(info)
+        self.faults += [fault] if fault else []
+        return {} if fault else info
 
     def _features(self) -> None:
         self.rate_hz = float(self.info["fps"])
@@ -89,13 +83,15 @@ class Tables:
         if not self.cameras:
             self.faults.append(f"{INFO} names no camera")
         if (self.root / STATS).is_file():
-            self.stats = self._json(STATS)
+            self.stats = self._json(STATS) or {}
         else:
             self.faults.append(f"{STATS} is missing")
 
     def _read_episodes(self) -> None:
         tasks = self._tasks()
         rows = self._episode_rows()
+        if rows is None:
+            return
         self.total = len(rows)
         for key, found in (("total_episodes", len(rows)), ("total_frames", sum(row["length"] for row in rows))):
             if self.info[key] != found:
@@ -108,7 +104,7 @@ class Tables:
             if table is not None:
                 self._read_file(path, table, inside, tasks)
 
-    def _read_file(self, path: Path, table: pa.Table, rows: list[dict[str, Any]], tasks: list[str]) -> None:
+    def _read_file(self, path: Path, table: pa.Table, rows: list[dict[str, Any]], tasks: Tasks) -> None:
         number = table["episode_index"].to_numpy()
         starts = np.flatnonzero(np.diff(number, prepend=number[:1] - 1))
         counts = np.diff(np.append(starts, len(number)))
@@ -128,23 +124,22 @@ class Tables:
             if count:
                 self._add(name, row, table.slice(start, count), self._place(row, path, start, count), tasks)
 
-    def _add(self, name: str, row: dict[str, Any], table: pa.Table, place: Place, tasks: list[str]) -> None:
+    def _add(self, name: str, row: dict[str, Any], table: pa.Table, place: Place, tasks: Tasks) -> None:
         time_s = table["timestamp"].to_numpy().astype(np.float64)
         late = ~(np.diff(time_s) > 0)  # NaN is not later than anything
         if late.any():
             self.faults.append(f"episode {name}: time does not go on at frame {int(np.argmax(late)) + 1}")
         if (table["frame_index"].to_numpy() != np.arange(len(table))).any():
             self.faults.append(f"episode {name}: frame_index does not count 0, 1, 2...")
-        first = row.get("dataset_from_index", 0)
+        first = row.get("dataset_from_index") or 0
         if (table["index"].to_numpy() != first + np.arange(len(table))).any():
             self.faults.append(f"episode {name}: index does not count up from {first}, where meta/episodes puts it")
         task = int(table["task_index"][0].as_py())
-        if not 0 <= task < len(tasks):
+        if tasks is not None and task not in tasks:
             self.faults.append(f"episode {name}: task {task} is not in {TASKS}")
         state = self._vector(name, table, STATE, self.state_names)
         actions = self._vector(name, table, ACTION, self.action_names) if self.action_names else None
-        words = tasks[task] if 0 <= task < len(tasks) else ""
-        self.episodes.append(Episode(name, time_s - time_s[0], state, actions, words))
+        self.episodes.append(Episode(name, time_s - time_s[0], state, actions, (tasks or {}).get(task, "")))
         self.places.append(place)
 
     def _vector(self, name: str, table: pa.Table, key: str, names: tuple[str, ...]) -> NDArray[np.float32]:
@@ -152,7 +147,7 @@ class Tables:
         if not names:
             return np.zeros((len(table), 0), np.float32)
         column = table[key].combine_chunks()
-        while pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
+        while _is_list(column.type):
             column = column.flatten()
         values = np.asarray(column.to_numpy(zero_copy_only=False), np.float32)
         if len(values) != len(table) * len(names):
@@ -184,27 +179,30 @@ class Tables:
         self.faults.extend(reason for reason in lost.values() if reason not in self.faults)
         return Place(file, start, count, films, lost)
 
-    def _tasks(self) -> list[str]:
-        table = self._parquet(self.root / TASKS, lambda name: True)
-        if table is None:
-            return []
-        order = np.argsort(table["task_index"].to_numpy())
-        words = next(name for name in table.column_names if name != "task_index")
-        return [str(table[words][int(i)].as_py()) for i in order]
+    def _tasks(self) -> Tasks:
+        path = self.root / TASKS
+        table = self._parquet(path, lambda name: True)
+        if table is None or self._unfit(path, table, ["task_index"]):
+            return None
+        words = next((name for name in table.column_names if name != "task_index"), "")
+        if not words:
+            self.faults.append(f"{TASKS} has no column of words beside task_index")
+            return None
+        return dict(zip(table["task_index"].to_pylist(), map(str, table[words].to_pylist())))
 
-    def _episode_rows(self) -> list[dict[str, Any]]:
+    def _episode_rows(self) -> list[dict[str, Any]] | None:
+        """What meta/episodes lists; None, and a fault, when a part of it cannot be read."""
         rows: list[dict[str, Any]] = []
-        paths = sorted((self.root / "meta/episodes").glob("*/*.parquet"))
-        if not paths:
-            self.faults.append("meta/episodes holds no episodes")
-        for path in paths:
+        told = len(self.faults)
+        for path in sorted((self.root / "meta/episodes").glob("*/*.parquet")):
             table = self._parquet(path, lambda name: not name.startswith("stats/"))
-            rows += [] if table is None else table.to_pylist()
-        wanted = ("episode_index", "length", "data/chunk_index", "data/file_index")
-        lacking = [name for name in wanted if rows and name not in rows[0]]
-        if lacking:
-            self.faults.append(f"meta/episodes has no column {', '.join(lacking)}")
-            return []
+            wanted = ["episode_index", "length", "data/chunk_index", "data/file_index"]
+            if table is not None and not self._unfit(path, table, wanted):
+                rows += table.to_pylist()
+        if not rows and len(self.faults) == told:
+            self.faults.append("meta/episodes holds no episodes")
+        if len(self.faults) > told:
+            return None
         rows.sort(key=lambda row: row["episode_index"])
         if [row["episode_index"] for row in rows] != list(range(len(rows))):
             self.faults.append("meta/episodes: episode_index does not count 0, 1, 2...")
@@ -221,7 +219,15 @@ class Tables:
         if lacking:
             self.faults.append(f"{self._name(path)} has no column {', '.join(sorted(lacking))}")
             return None
-        return table
+        return None if self._unfit(path, table, sorted(wanted)) else table
+
+    def _unfit(self, path: Path, table: pa.Table, wanted: list[str]) -> bool:
+        """Whether a column of numbers is missing or holds something else, which is then noted."""
+        lacking = [name for name in wanted if name not in table.column_names]
+        broken = [f"column {name} holds {kind}" for name in wanted if (kind := _stranger(table, name))]
+        self.faults += [f"{self._name(path)} has no column {', '.join(lacking)}"] if lacking else []
+        self.faults += [f"{self._name(path)}: {said}, not numbers alone" for said in broken]
+        return bool(lacking or broken)
 
     def _parquet(self, path: Path, wanted: Callable[[str], bool], lost: str = "") -> pa.Table | None:
         """The wanted columns of a table; None, and a fault, when it cannot be read."""
@@ -235,13 +241,17 @@ class Tables:
             self.faults.append(f"{self._name(path)} cannot be read{lost} ({str(error).splitlines()[0]})")
             return None
 
-    def _json(self, name: str) -> dict[str, Any]:
+    def _json(self, name: str) -> dict[str, Any] | None:
+        """The object in a file; None, and a fault, when it holds none."""
         try:
             content = json.loads((self.root / name).read_text(encoding="utf-8"))
         except ValueError as error:
             self.faults.append(f"{name} is not valid JSON ({error})")
-            return {}
-        return content if isinstance(content, dict) else {}
+            return None
+        if not isinstance(content, dict):
+            self.faults.append(f"{name} holds {reprlib.repr(content)}, not an object")
+            return None
+        return content
 
     def _path(self, key: str, default: str, row: dict[str, Any], place: str, **words: str) -> Path:
         numbers = {name: int(row[f"{place}/{name}"]) for name in ("chunk_index", "file_index")}
@@ -249,3 +259,19 @@ class Tables:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _stranger(table: pa.Table, name: str) -> str:
+    """What is in the column ``name`` that is not a number; "" where there is nothing else, or no such column."""
+    if name not in table.column_names:
+        return ""
+    column, kind = table[name], table.schema.field(name).type
+    while _is_list(kind):
+        kind = kind.value_type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        return str(kind)
+    return "nothing in some rows" if column.null_count else ""

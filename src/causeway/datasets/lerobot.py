@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, nearest
@@ -106,11 +108,19 @@ class LeRobot(Dataset):
             return
         for key, values in self._tables.vectors().items():
             told = self._tables.stats.get(key)
-            if told is None:
+            if not isinstance(told, dict):
                 yield f"meta/stats.json says nothing of {key}"
                 continue
             found = statistics(values)
             for name in ("min", "max", "mean", "std"):
-                off = np.abs(np.asarray(told.get(name, np.nan), np.float64).ravel() - found[name])
-                if not (off <= 1e-3 * (np.abs(found[name]) + found["std"]) + 1e-6).all():
+                slack = 1e-3 * (np.abs(found[name]) + found["std"]) + 1e-6
+                if not _agrees(told.get(name), found[name], slack):
                     yield f"meta/stats.json: {name} of {key} is {told.get(name)}, but the data's is {found[name]}"
+
+
+def _agrees(told: Any, found: NDArray[np.float64], slack: NDArray[np.float64]) -> bool:
+    try:
+        numbers = np.asarray(told, np.float64).ravel()
+    except (TypeError, ValueError):
+        return False
+    return numbers.shape == found.shape and bool((np.abs(numbers - found) <= slack).all())

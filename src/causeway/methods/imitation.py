@@ -28,6 +28,8 @@ from ..features import Features, embedded
 from ..policies import Policy, Wrapper, cnn
 from . import Cost, Method
 
+SAID: set[str] = set()  # advice given in this process
+
 
 @dataclass(frozen=True)
 class Config:
@@ -143,8 +145,13 @@ class Imitation(Method):
         labelled, source = len(self.target.labelled), len(self.source.labelled)
         if labelled and source and 0 < self.config.target_weight < 1:
             low, high = suggested_weight(labelled, source)
-            said = f"{labelled} target and {source} source moments: published evidence suggests a target_weight"
-            print(f"{said} of {low:.3f} to {high:.3f}; it is {self.config.target_weight:g}.", file=sys.stderr)
+            said = (
+                f"{labelled} labelled target and {source} source moments: where to begin tuning target_weight is "
+                f"{low:.3f} to {high:.3f} (arXiv 2604.13645); here it is {self.config.target_weight:g}."
+            )
+            if said not in SAID:  # once, not for every arm and seed
+                print(said, file=sys.stderr)
+                SAID.add(said)
 
     def _stream(self, name: str, moments: Moments, size: int, weight: float) -> Stream:
         return Stream(name, moments, self._features(moments), size, weight, float(name != "source"))
