@@ -1,5 +1,6 @@
 """Who acts in which order once deployed, and from which settings."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from causeway import config, domain, evaluate, run
 from causeway.agent import Agent
 from causeway.cache import Crop
-from causeway.data import Domain, Spec
+from causeway.data import Domain, Moments, Spec
 from causeway.errors import ConfigError, DataError
 
 
@@ -77,11 +78,13 @@ SPEC = Spec(1, 32, 48, 0, 1, 2)
 
 
 @pytest.fixture
-def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> run.Run:
-    """A run whose part is an untrained policy."""
-    policy = config.component("policy", "cnn").build(SPEC)
-    monkeypatch.setattr(run, "load_part", lambda folder: policy)
-    return run.build(TREE, tmp_path / "one")
+def finished(tmp_path: Path, moments: Any) -> run.Run:
+    """A run whose part is an untrained policy, for recordings without state."""
+    made = run.build(TREE, tmp_path / "one")
+    with run.held(made):
+        recorded = moments(1, state=0)
+        run.save_part(made.folder, config.component("policy", "cnn").build(SPEC), Domain("target", *[recorded] * 5))
+    return made
 
 
 def test_a_run_deploys_the_parts_that_its_settings_name(finished: run.Run) -> None:
@@ -96,15 +99,47 @@ def test_what_is_no_policy_cannot_drive(finished: run.Run, monkeypatch: pytest.M
         run.deploy(finished)
 
 
+class Worlds:
+    """Both the settings of a simulator and its worlds, which say what they show and ask for."""
+
+    cameras, state_names = ("front",), ()
+
+    def __init__(self, **names: tuple[str, ...]):
+        self.action_names = ("steering", "throttle")
+        vars(self).update(names)
+
+    def build(self, count: int, seed: int) -> "Worlds":
+        return self
+
+    def close(self) -> None:
+        pass
+
+
 def test_a_target_with_a_simulator_is_tested_there_with_the_targets_crop(
     finished: run.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
     monkeypatch.setattr(evaluate, "drive", lambda *arguments: told.extend(arguments[1:]) or [])
-    world = object()
+    world = Worlds()
     target = Domain("target", *[None] * 5, simulator=world)  # type: ignore[arg-type]
     assert run.test(finished, target) == []
     assert told == [world, finished.experiment.evaluate, (32, 48), Crop(bottom=0.25)]
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ({"cameras": ("left", "right")}, "differ in cameras: 1 and 2"),
+        ({"state_names": ("speed",)}, r"differ in state: \(\) and \('speed',\)"),
+        ({"action_names": ("throttle", "steering")}, r"actions: \('steering', 'throttle'\) and \('throttle', 'steer"),
+    ],
+)
+def test_a_world_that_shows_or_asks_for_something_else_is_refused(
+    names: dict[str, tuple[str, ...]], sentence: str, finished: run.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "drive", lambda *_: pytest.fail("driven"))
+    with pytest.raises(DataError, match=sentence):
+        run.test_in_simulator(finished, Worlds(**names))
 
 
 def test_a_target_without_one_is_tested_on_what_was_held_out(
@@ -122,15 +157,36 @@ class Anything:
         pass
 
 
-@pytest.mark.parametrize("state", [0, 1])
-def test_other_recordings_are_cropped_as_the_targets_and_must_fit(
-    state: int, finished: run.Run, monkeypatch: pytest.MonkeyPatch, moments: Any
-) -> None:
+def recorded_as(monkeypatch: pytest.MonkeyPatch, recorded: Moments) -> list[Crop]:
+    """All that is read is ``recorded``; the crops with which it was asked for."""
     crops: list[Crop] = []
-    monkeypatch.setattr(domain, "read", lambda name, dataset, crop, *_: crops.append(crop) or moments(20, state=state))
-    if state:
-        with pytest.raises(DataError, match="trained for state 0, the dataset has 1"):
-            run.test_on_recordings(finished, Anything())
-    else:
-        assert sum(len(trace.actions) for trace in run.test_on_recordings(finished, Anything())) == 20
+    monkeypatch.setattr(domain, "read", lambda name, dataset, crop, *_: crops.append(crop) or recorded)
+    return crops
+
+
+def test_other_recordings_are_cropped_as_the_targets(
+    finished: run.Run, monkeypatch: pytest.MonkeyPatch, moments: Any
+) -> None:
+    crops = recorded_as(monkeypatch, moments(20, state=0))
+    assert sum(len(trace.actions) for trace in run.test_on_recordings(finished, Anything())) == 20
     assert crops == [Crop(bottom=0.25)]
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "sentence"),
+    [
+        (1, {}, r"trained for state \(\), the dataset has \('state_0',\)"),
+        (
+            0,
+            {"action_names": ("throttle", "steering")},
+            r"for actions \('steering', 'throttle'\), the dataset has \('thr",
+        ),
+        (0, {"frames": np.zeros((20, 2, 3, 32, 48), np.uint8)}, "trained for cameras 1, the dataset has 2"),
+    ],
+)
+def test_other_recordings_must_fit(
+    state: int, changes: dict[str, Any], sentence: str, finished: run.Run, monkeypatch: pytest.MonkeyPatch, moments: Any
+) -> None:
+    recorded_as(monkeypatch, replace(moments(20, state=state), **changes))
+    with pytest.raises(DataError, match=sentence):
+        run.test_on_recordings(finished, Anything())

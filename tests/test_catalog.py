@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
@@ -40,6 +41,16 @@ def test_a_component_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     made = config.component("bridge", {"name": "my_package.my_bridge", "depth": 4})
     assert made.depth == 4 and catalog.name_of(made) == "my_package.my_bridge"
     sys.modules.pop("my_package.my_bridge")
+
+
+def test_a_module_that_lies_along_the_path_is_a_component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lone_bridge.py").write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    depth: int = 3\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    made = config.component("bridge", {"name": "lone_bridge", "depth": 4})
+    assert made.depth == 4 and catalog.name_of(made) == "lone_bridge"
+    sys.modules.pop("lone_bridge")
 
 
 def test_settings_show_the_comment_of_the_source() -> None:
@@ -80,8 +91,39 @@ def test_a_summary_is_the_first_line() -> None:
     assert noise.__doc__ and noise.__doc__.startswith(catalog.summary("bridge", "noise"))
 
 
-def test_what_is_no_component_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"bridge 'no.such' cannot be imported: No module named 'no'"):
+def test_what_is_no_component_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = "It is looked for in the present folder, beside the experiment file and along PYTHONPATH."
+    with pytest.raises(ConfigError, match=f"bridge 'no.such' cannot be imported: No module named 'no'. {looked}"):
         catalog.find("bridge", "no.such")
-    with pytest.raises(ConfigError, match=r"bridge 'os.path' has no Config class"):
-        catalog.find("bridge", "os.path")
+    for name in ("os.path", "json"):
+        with pytest.raises(ConfigError, match=f"bridge '{name}' has no dataclass Config, so it is not a component"):
+            catalog.find("bridge", name)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "plain_bridge.py").write_text("class Config:\n    depth: int = 3\n")
+    with pytest.raises(ConfigError, match="bridge 'plain_bridge' has no dataclass Config"):
+        catalog.find("bridge", "plain_bridge")
+    sys.modules.pop("plain_bridge")
+    (tmp_path / "broken_bridge.py").write_text("from os import nothing_of_the_kind\n")
+    with pytest.raises(
+        ConfigError, match=r"'broken_bridge' cannot be imported: cannot import name .* from 'os'"
+    ) as said:
+        catalog.find("bridge", "broken_bridge")
+    assert looked not in str(said.value), "it was found"
+
+
+@pytest.mark.parametrize(
+    ("hint", "words"),
+    [
+        (int, "a whole number"),
+        (float, "a number"),
+        (str, "a text"),
+        (bool, "true or false"),
+        (tuple[str, ...], "a list, each a text"),
+        (float | None, "a number"),
+        (int | Literal["all"], "a whole number or 'all'"),
+        (Literal["source", "target"], "'source' or 'target'"),
+        (Sample, "a table of settings"),
+    ],
+)
+def test_a_type_is_said_in_the_words_of_an_experiment_file(hint: Any, words: str) -> None:
+    assert catalog.in_words(hint) == words

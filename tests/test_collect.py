@@ -1,5 +1,6 @@
 """Demonstrations of a simulator's expert: what is kept of them, and how they are pushed about."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from causeway import collect
 from causeway.datasets import lerobot
-from causeway.errors import DataError
+from causeway.errors import ConfigError, DataError
 
 
 class Worlds:
@@ -78,9 +79,39 @@ def test_a_picture_stands_beside_the_command_it_led_to(tmp_path: Path) -> None:
 
 def test_failed_episodes_are_thrown_away_and_others_tried(tmp_path: Path) -> None:
     worlds = Worlds()
-    assert collect.record(worlds, tmp_path / "new", episodes=4, seed=9, noise=0.1)[0] == 4
-    names = [episode.name for episode in lerobot.Config(str(tmp_path / "new")).build().episodes]
-    assert names == ["seed 10", "seed 11", "seed 14", "seed 16"], "an even seed's episode ends a step sooner"
+    assert collect.record(worlds, tmp_path / "new", episodes=4, seed=9, noise=0.1) == (4, 4 + 4 + 3 + 3)
+    kept = lerobot.Config(str(tmp_path / "new")).build()
+    assert [episode.name for episode in kept.episodes] == ["seed 10", "seed 11", "seed 13", "seed 14"]
+    seeds = [int(episode.name.removeprefix("seed ")) for episode in kept.episodes]
+    assert seeds == sorted(seeds), "though an even seed's episode ends a step sooner: no short one is preferred"
+    for number, seed in enumerate(seeds):
+        assert kept.episodes[number].state[0, 0] == seed
+        assert all(abs(int(frame[0, 0, 0, 0]) - seed) <= 1 for frame in kept.frames(number)), "as exact as a video is"
+
+
+@pytest.mark.parametrize("length", [3, 10**9])
+def test_torch_gets_its_threads_back(length: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr("torch.get_num_threads", lambda: 7)
+    monkeypatch.setattr("torch.set_num_threads", told.append)
+
+    class Broken(Worlds):
+        def expert(self) -> np.ndarray:
+            assert told == [1], "worlds are driven by one thread"
+            if length > 3:
+                raise RuntimeError("the engine stopped")
+            return super().expert()
+
+    ends = pytest.raises(RuntimeError, match="the engine stopped") if length > 3 else nullcontext()
+    with ends:
+        collect.record(Broken(length), tmp_path / "new", episodes=1, seed=10, noise=0.1)
+    assert told == [1, 7]
+
+
+def test_nothing_cannot_be_collected(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="episodes must be at least 1, not 0"):
+        collect.record(Worlds(), tmp_path / "new", episodes=0, seed=10, noise=0.1)
+    assert not (tmp_path / "new").exists()
 
 
 def test_too_few_completed_episodes_are_said_and_leave_nothing(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_word_like_none_is_answered_with_all_there_are() -> None:
     [
         (3, "The experiment must be a table of settings, not 3"),
         ({}, "The experiment needs 'method'"),
-        ({"method": {"name": "imitation"}, "train": 3}, r"\[train\] must be Training, not 3"),
+        ({"method": {"name": "imitation"}, "train": 3}, r"\[train\] must be a table of settings, not 3"),
     ],
 )
 def test_a_table_where_one_is_needed(table: object, sentence: str) -> None:

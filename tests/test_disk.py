@@ -1,12 +1,13 @@
 """Locks, full disks, and files that are there whole or not at all."""
 
 import errno
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from causeway.disk import exclusive, room_in, whole
+from causeway.disk import exclusive, reserve, room_in, whole
 from causeway.errors import DataError
 
 
@@ -59,6 +60,15 @@ def test_a_full_disk_is_said_whichever_library_met_it(error: Exception, tmp_path
 def test_other_errors_stay_what_they_are(error: Exception, tmp_path: Path) -> None:
     with pytest.raises(type(error)), room_in(tmp_path):
         raise error
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="cannot reserve")
+def test_what_is_reserved_is_taken_from_the_disk(tmp_path: Path) -> None:
+    with open(tmp_path / "file", "wb") as file:
+        file.truncate(1 << 20)
+        assert (tmp_path / "file").stat().st_blocks * 512 < 1 << 20
+        reserve(file.fileno(), 1 << 20)
+    assert (tmp_path / "file").stat().st_blocks * 512 >= 1 << 20
 
 
 def test_a_file_is_replaced_at_the_end_or_not_at_all(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def test_the_experiment_files_shown_are_well_formed(document: str, tmp_path: Pat
     file = tmp_path / "my.toml"
     file.write_text(shown(document, "toml"), encoding="utf-8")
     made = study.plan(file, tmp_path / "runs", (), data=tmp_path)
+    assert "success" in made.metrics and ("throttle_error" in made.metrics) == (document != "README.md")
     assert len(made.runs) > 6 and {"source_only", "cotraining", "transport"} <= {p.arm for p in made.runs}
 
 

@@ -105,6 +105,15 @@ def test_a_world_that_never_begins_is_a_crash_without_commands() -> None:
     )
 
 
+def test_a_command_that_is_no_number_ends_what_is_still_driven(monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = Counting()
+    monkeypatch.setattr(agent, "plan", lambda images, state: np.where(state < 1, 0, np.inf).repeat(2, 1)[:, None])
+    done, broken = driven(Worlds(), agent, episodes=2, first_seed=0)
+    assert (done.end, done.error, len(done.actions)) == ("completed", "", 1)
+    assert broken.error == "FloatingPointError: the agent's command is inf" and not broken.end
+    assert np.isfinite(broken.actions).all() and len(broken.actions) == 1, "it was never driven"
+
+
 def test_a_replay_begins_anew_after_every_break(moments: Callable[..., Moments]) -> None:
     recorded = moments(60).select(np.array([0, 1, 2, 5, 6, 18, 19, 20, 21]))  # episodes of 20
     agent = Counting()
@@ -136,13 +145,31 @@ def run_of(*errors: float, names: str = "abcdefgh") -> list[Trace]:
     return [Trace(name, truth + error, truth) for name, error in zip(names, errors)]
 
 
-def test_an_interval_is_over_episodes_and_over_runs(few_resamples: None) -> None:
-    assert measure([run_of(0, 1)], MAE)["mae"] == (0.5, 0, 1)
-    assert measure([run_of(0, 0), run_of(1, 1)], MAE)["mae"] == (0.5, 0, 1)
-    assert measure([run_of(1, 1), run_of(1, 1)], MAE)["mae"] == (1, 1, 1)
-    mixed = [run_of(*np.linspace(0, 1, 8)), run_of(0.5)]
+def test_an_interval_is_over_episodes_and_over_runs() -> None:
+    both = run_of(0, 0, 0, 0, 1, 1, 1, 1)
+    found = measure([both], MAE)["mae"]
+    assert found == (0.5, 0.125, 0.875), "a fortieth of eight coins show one head or none"
+    assert measure([both, both], MAE)["mae"] == found, "runs that agree make nothing surer, nor less sure"
+    half = 12.706 * 0.5  # Student's t of one degree of freedom, times the standard error
+    assert measure([run_of(*[0] * 8), run_of(*[1] * 8)], MAE)["mae"] == pytest.approx((0.5, 0.5 - half, 0.5 + half))
+    assert measure([run_of(*[1] * 6), run_of(*[1] * 6)], MAE)["mae"] == (1, 1, 1)
+    mixed = [run_of(*np.linspace(0, 1, 8)), run_of(*[0.5] * 6)]
     assert measure(mixed, MAE)["mae"].value == pytest.approx(0.5), "runs of which episodes crashed are measured too"
     assert measure(mixed, MAE) == measure(mixed, MAE)
+
+
+def test_fewer_than_six_scored_episodes_in_any_run_say_nothing_sure(few_resamples: None) -> None:
+    crashed = Trace("x", np.zeros((4, 1), np.float32), error="gone")
+    for runs in ([run_of(*[1] * 5)], [[*run_of(*[1] * 5), crashed]], [run_of(*[1] * 8), run_of(*[1] * 5)]):
+        found = measure(runs, MAE)["mae"]
+        assert found.value == 1 and np.isnan([found.low, found.high]).all()
+    apart = evaluate.difference([run_of(*[3] * 8)], [run_of(*[1] * 8, names="abcdeXYZ")], MAE["mae"])
+    assert apart is not None and apart.value == 2 and np.isnan([apart.low, apart.high]).all()
+
+
+def test_beyond_ten_degrees_of_freedom_students_t_is_that_of_ten(few_resamples: None) -> None:
+    runs = [run_of(*[k % 2] * 6) for k in range(20)]
+    assert measure(runs, MAE)["mae"].high >= 0.5 + 2.228 * np.std([0, 1] * 10, ddof=1) / np.sqrt(20)
 
 
 def test_an_interval_leaves_out_a_fortieth_on_either_side() -> None:
@@ -157,13 +184,30 @@ def test_a_rate_is_never_surer_than_wilson_over_all_runs() -> None:
     assert measure(runs, MAE) == {} == measure([run_of(1), runs[0]], MAE), "nothing recorded in one of the runs"
 
 
-def test_a_difference_is_ours_minus_theirs_over_what_both_have(few_resamples: None) -> None:
+def test_a_difference_is_ours_minus_theirs_over_what_all_have(few_resamples: None) -> None:
     mae = MAE["mae"]
-    ours, theirs = [run_of(3, 5), run_of(9, 9)], [run_of(1, 2)]
-    assert evaluate.difference(ours, theirs, mae) == (2.5, 2, 3)
-    assert evaluate.difference(theirs, ours, mae) == (-2.5, -3, -2)
-    assert evaluate.difference(ours, [run_of(1, 2, names="ba")], mae) is None
-    assert evaluate.difference([], theirs, mae) is None
+    assert evaluate.difference([run_of(*[3] * 8)], [run_of(*[1] * 8)], mae) == (2, 2, 2)
+    ours = [run_of(*[3] * 7, 99), run_of(*[5] * 7)]  # the last episode of the second run crashed
+    theirs = [run_of(*[1] * 8), run_of(*[2] * 8)]
+    half = 12.706 * 0.5  # of the gaps 2 and 3
+    assert evaluate.difference(ours, theirs, mae) == pytest.approx((2.5, 2.5 - half, 2.5 + half))
+    assert evaluate.difference(theirs, ours, mae) == pytest.approx((-2.5, -2.5 - half, -2.5 + half))
+    crossed = evaluate.difference(ours, theirs[::-1], mae)  # of the gaps 1 and 4: the k-th run is the k-th one's pair
+    assert crossed == pytest.approx((2.5, 2.5 - 3 * half, 2.5 + 3 * half))
+
+
+def test_what_is_the_same_for_both_says_nothing_of_their_difference(few_resamples: None) -> None:
+    hard = np.arange(8)
+    assert evaluate.difference([run_of(*hard + 1)], [run_of(*hard)], MAE["mae"]) == (1, 1, 1)
+
+
+def test_what_has_no_partner_is_not_compared(few_resamples: None) -> None:
+    mae, ours = MAE["mae"], [run_of(*[1] * 8)]
+    longer = [Trace(t.name, np.ones((5, 1), np.float32), np.ones((5, 1), np.float32)) for t in ours[0]]
+    assert evaluate.difference(ours, [run_of(*[1] * 8, names="ABCDEFGH")], mae) is None
+    assert evaluate.difference(ours, [longer], mae) is None, "a stretch of the same name and another length"
+    assert evaluate.difference([*ours, run_of(1, names="z")], [*ours, *ours], mae) is None, "no episode is in all runs"
+    assert evaluate.difference([], ours, mae) is None is evaluate.difference([*ours, *ours], ours, mae)
     driven_only = [[Trace(name, np.zeros((1, 1), np.float32), end="stuck") for name in "ab"]]
     assert evaluate.difference(driven_only, driven_only, mae) is None
 

@@ -13,6 +13,7 @@ from causeway import features
 from causeway.augment import Augment, Augmentation
 from causeway.bridges import Bridge, identity, noise
 from causeway.data import Moments
+from causeway.errors import DataError
 from causeway.features import Features, embedded
 
 Make = Callable[..., Moments]
@@ -152,6 +153,25 @@ def test_what_broke_off_is_not_taken_for_whole(moments: Make, tmp_path: Path, mo
         look(recorded, tmp_path, eyes=Blinded())
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
     assert np.array_equal(look(recorded, tmp_path).values[0], corners(recorded))
+
+
+def test_a_full_disk_is_said_before_the_first_look(
+    moments: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A map of a file with holes would end the process by SIGBUS, without a word."""
+    claimed: list[int] = []
+
+    def full(file: int, start: int, size: int) -> None:
+        claimed.append(size - start)
+        raise OSError(28, "No space left on device")
+
+    eyes, recorded = Corners(), moments(50)
+    with monkeypatch.context() as patch, pytest.raises(DataError, match=f"No room left to write {tmp_path}\\."):
+        patch.setattr("os.posix_fallocate", full)
+        look(recorded, tmp_path, 3, eyes=eyes)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"] and eyes.looks == 1  # the one that measures
+    look(recorded, tmp_path, 3)
+    assert claimed == [next(tmp_path.glob("*.npy")).stat().st_size]
 
 
 def test_features_are_made_under_a_lock(moments: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

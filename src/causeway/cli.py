@@ -117,7 +117,7 @@ def check(path: Path, format: Annotated[str, typer.Option(help="Skip guessing th
     for problem in found:
         print(problem)
     if found:
-        print(f"{path}: {len(found)} problems.")
+        print(f"{path}: {len(found)} problem{'s' if len(found) > 1 else ''}.")
         raise typer.Exit(1)
     dataset = module.Config(root=str(path)).build()
     print(
@@ -140,7 +140,7 @@ def train(
 
     one = runs.build(tree, folder or Path("runs") / file.stem, data, cache)
     runs.work(one)
-    _refuse_crashes(console.measures([("target", one.traces)], _metrics(), None))
+    _refuse_crashes(console.measures([("target", one.traces)], config.metrics({}), None))
 
 
 @app.command(hidden=True)
@@ -213,7 +213,7 @@ def evaluate(
     if each:
         episodes = dict.fromkeys(trace.name.split("@")[0] for trace in traces)
         named += [(f"episode {e}", [t for t in traces if t.name.split("@")[0] == e]) for e in episodes]
-    _refuse_crashes(console.measures(named, _metrics(), csv))
+    _refuse_crashes(console.measures(named, config.metrics({}), csv))
 
 
 @app.command()
@@ -293,17 +293,12 @@ def _format(path: Path) -> str:
     raise DataError(f"{path} is in no format that causeway knows. {nearly(path)}")
 
 
-def _metrics() -> dict[str, Any]:
-    """Every metric of the catalog, with its default settings."""
-    return {name: config.component("metric", name).build() for name in catalog.names("metric")}
-
-
 def _publish(study: Any) -> int:
     """Write results.csv and report.html, print the table, and count the episodes that crashed."""
     from . import report as reports
     from . import results
 
-    rows = results.table(study, _metrics())
+    rows = results.table(study, study.metrics)
     results.write_csv(rows, study.folder / "results.csv")
     reports.write(study, rows, study.folder / "report.html")
     console.rows(rows)

@@ -93,6 +93,12 @@ def component(kind: str, table: Any, where: str = "") -> Any:
     return structure(catalog.find(kind, table["name"]).Config, settings, where)
 
 
+def metrics(own: Tree) -> dict[str, Any]:
+    """Every metric of the catalog with its default settings, and those that a ``metrics`` table adds by other names."""
+    tables = {name: {"name": name} for name in catalog.names("metric")} | own
+    return {name: component("metric", table, f"metrics.{name}").build() for name, table in tables.items()}
+
+
 def structure(cls: type[T], table: Any, where: str) -> T:
     """Build the dataclass ``cls`` from a table: unknown keys and wrong types are refused by name."""
     section = f"[{where}]" if where else "The experiment"

@@ -1,5 +1,7 @@
 """Tables for a terminal."""
 
+import csv
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from . import catalog
+
+
+def _interval(low: float, high: float, sign: str = "") -> str:
+    """An interval, or a dash where there are too few episodes for one."""
+    return "–" if math.isnan(low) else f"[{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
 def components(kinds: Sequence[str]) -> None:
@@ -35,8 +42,12 @@ def rows(lines: Sequence[Any]) -> None:
     table = Table("arm", "point", "metric", "value", "95 % interval", "against the baseline", box=None)
     for row in lines:
         value, low, high = row.measure
-        against = f"{row.against.value:+.3f} [{row.against.low:+.3f}, {row.against.high:+.3f}] " if row.against else ""
-        table.add_row(row.arm, row.point, row.metric, f"{value:.3f}", f"[{low:.3f}, {high:.3f}]", against + row.verdict)
+        against = (
+            f"{row.against.value:+.3f} {_interval(row.against.low, row.against.high, '+')} {row.verdict}"
+            if row.against
+            else ""
+        )
+        table.add_row(row.arm, row.point, row.metric, f"{value:.3f}", _interval(low, high), against)
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
@@ -44,17 +55,18 @@ def measures(named: Sequence[tuple[str, Any]], metrics: Mapping[str, Any], path:
     """Print the table, write it to ``path`` if there is one, and count the episodes that crashed."""
     from .evaluate import measure
 
-    table = Table("on", "metric", "value", "low", "high", "version", box=None)
+    table = Table("on", "metric", "value", "95 % interval", "version", box=None)
     lines = [["on", "metric", "value", "low", "high", "version"]]
     for name, traces in named:
         for metric, (value, low, high) in measure([traces], metrics).items():
             version = str(metrics[metric].version)
-            table.add_row(name, metric, f"{value:.3f}", f"{low:.3f}", f"{high:.3f}", version)
+            table.add_row(name, metric, f"{value:.3f}", _interval(low, high), version)
             lines.append([name, metric, repr(value), repr(low), repr(high), version])
         crashed = [trace for trace in traces if trace.error]
         if crashed:
             print(f"{len(crashed)} of {len(traces)} episodes crashed: {crashed[0].error}", file=sys.stderr)
     Console().print(table)
     if path:
-        path.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(lines)
     return sum(bool(trace.error) for trace in named[0][1])

@@ -150,7 +150,7 @@ def split(
     if for_test + for_tune >= count:
         raise DataError(
             f"[{name}] has {count} blocks of {block_s:g} s, too few to keep {for_tune} to tune and {for_test} to test. "
-            "Lower block_s, or record more."
+            f"Its longest recording lasts {recorded.time_s.max():.0f} s: lower block_s, or record more."
         )
     role = np.zeros(count, np.int8)
     role[order[:for_test]] = 2

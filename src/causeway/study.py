@@ -6,9 +6,9 @@ import os
 import re
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from . import config, run
 from .config import Tree
 from .disk import exclusive, whole
 from .errors import ConfigError, DataError, Interrupted, InUse, MissingExtra, nearest
+from .metrics import Metric
 from .run import Run, flat
 
-OWN = ("title", "about", "seeds", "arms", "sweep", "baseline")  # keys of a study that its runs do not see
+OWN = ("title", "about", "seeds", "arms", "sweep", "baseline", "metrics")  # keys of a study that its runs do not see
 NAME, UNSAFE = re.compile(r"[\w.-]+"), re.compile(r"[^\w.+-]+")  # of folders
 
 
@@ -32,6 +33,7 @@ class Study:
     baseline: str  # the arm that the others are compared with
     runs: "tuple[Planned, ...]"
     folder: Path
+    metrics: Mapping[str, Metric] = field(default_factory=dict)  # by the names they have in the table
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def plan(path: Path, folder: Path, overrides: Iterable[str], data: Path | None, 
             planned.append(_planned(name, tuple(zip(sweep, values)), seed, base, folder, data, cache))
     linked = [_linked(p, planned, arms, data, cache) for p in planned]
     title = own.get("title", path.stem)
-    return Study(title, own.get("about", ""), seeds, baseline, tuple(_ordered(linked)), folder)
+    metrics = config.metrics(own.get("metrics", {}))
+    return Study(title, own.get("about", ""), seeds, baseline, tuple(_ordered(linked)), folder, metrics)
 
 
 def _arms(own: Tree) -> Tree:
@@ -93,7 +96,7 @@ def _seeds(own: Tree, tree: Tree) -> tuple[int, ...]:
 
 
 def _refuse_unknown(tree: Tree) -> None:
-    known = [*OWN, *(field.name for field in fields(run.Experiment) if field.name != "seed")]
+    known = [*OWN, *(f.name for f in fields(run.Experiment) if f.name != "seed")]
     for key in tree:
         if key not in known:
             raise ConfigError(f"The experiment has no setting '{key}'. {nearest(key, known)}")

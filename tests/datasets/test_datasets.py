@@ -1,14 +1,18 @@
 """What holds of every format, and what is said of folders that are of none."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from causeway import catalog
-from causeway.datasets import nearly
+from causeway.cache import Crop, cached
+from causeway.datasets import Dataset, nearly
 from causeway.errors import DataError
-from recordings import write_lerobot, write_tub1, write_tub2
+from recordings import episode, write_lerobot, write_tub1, write_tub2
 
 LOOKED = "Looked for meta/info.json (LeRobot), manifest.json, record_*.json or labels.csv (Donkey)."
 
@@ -30,6 +34,46 @@ def test_users_meet_no_error_but_data_error(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         catalog.find("dataset", name).Config(root=str(tmp_path)).build()
     assert type(caught.value) is DataError
+
+
+class Short(Dataset):
+    """Two episodes of 10 frames; the decoder of the second gives up after some, or forgets a camera."""
+
+    root, cameras, rate_hz, state_names, action_names = "drives", ("front", "rear"), 10.0, ("speed",), ("a", "b")
+    episodes = (episode(10, name="first"), episode(10, name="second"))
+
+    def __init__(self, frames: int, views: int = 2):
+        self.given, self.views = frames, views
+
+    def decoded(self, episode: int, start: int) -> Iterator[Any]:
+        for number in range(start, self.given if episode else 10):
+            yield np.full((self.views if episode and number == 4 else 2, 8, 12, 3), 200, np.uint8)
+
+    def fingerprint(self) -> str:
+        return str(self.given)
+
+
+@pytest.mark.parametrize("part", [256, 4])
+@pytest.mark.parametrize(
+    ("dataset", "said"),
+    [
+        (Short(6), "episode second: 10 moments but pictures of only 6"),
+        (Short(0), "episode second: 10 moments but pictures of only 0"),
+        (Short(10, views=1), "episode second: 1 pictures at frame 4, but 2 cameras"),
+    ],
+)
+def test_a_decoder_that_gives_too_little_is_refused(
+    dataset: Dataset, said: str, part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("causeway.cache.PART", part)
+    with pytest.raises(DataError) as caught:
+        list(dataset.frames(1))
+    assert str(caught.value) == f"drives {said}. Run: causeway check drives"
+    with pytest.raises(DataError, match="drives episode second: "):
+        cached(dataset, 8, 12, Crop(), tmp_path)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"], "black frames are no frames"
+    assert list(dataset.problems()) == [said]
+    assert (cached(Short(10), 8, 12, Crop(), tmp_path) == 200).all() and not list(Short(10).problems())
 
 
 def unrecognised(path: Path) -> str:

@@ -232,15 +232,48 @@ def test_a_manifest_that_breaks_off(tmp_path: Path) -> None:
     assert "manifest.json does not end with the line that names the catalogs" in faults(root)[0]
 
 
+@pytest.mark.parametrize("content", ["[1, 2]", "3", "null", '"text"'])
+def test_a_line_or_file_that_holds_no_record(tmp_path: Path, content: str) -> None:
+    root = write_tub2(tmp_path / "tub2", 25)
+    lines = (root / "catalog_1.catalog").read_text().splitlines()
+    (root / "catalog_1.catalog").write_text("\n".join([*lines[:3], content, *lines[4:]]))
+    held = repr(json.loads(content))
+    assert faults(root) == [f"catalog_1.catalog line 4: holds {held}, not a record"]
+    root = write_tub1(tmp_path / "tub1", 3)
+    (root / "record_1.json").write_text(content)
+    assert faults(root) == [f"record_1.json: holds {held}, not a record"]
+
+
+@pytest.mark.parametrize("deleted", [3, None, "3", [[1]], ["3"], {"3": 3}])
+def test_deleted_records_are_a_list_of_numbers(tmp_path: Path, deleted: object) -> None:
+    root = write_tub2(tmp_path / "tub", 3)
+    lines = (root / "manifest.json").read_text().splitlines()
+    lines[-1] = json.dumps(json.loads(lines[-1]) | {"deleted_indexes": deleted})
+    (root / "manifest.json").write_text("\n".join(lines))
+    assert faults(root) == [f"manifest.json line 5: deleted_indexes is {deleted!r}, not a list of whole numbers"]
+
+
+@pytest.mark.parametrize("paths", [3, [3], "catalog_0.catalog"])
+def test_catalogs_are_a_list_of_names(tmp_path: Path, paths: object) -> None:
+    root = write_tub2(tmp_path / "tub", 3)
+    (root / "manifest.json").write_text(json.dumps({"paths": paths}))
+    said = "manifest.json does not end with the line that names the catalogs (paths, deleted_indexes)"
+    assert faults(root) == [said]
+
+
+def test_a_number_too_large_to_be_one(tmp_path: Path) -> None:
+    root = write_tub1(tmp_path / "tub", 3)
+    content = json.loads((root / "record_2.json").read_text())
+    (root / "record_2.json").write_text(json.dumps(content | {"user/angle": 10**400}))
+    assert len(faults(root)) == 1
+    assert faults(root)[0].startswith("record_2.json: angle is 1000") and faults(root)[0].endswith(", not a number")
+
+
 def test_folders_that_hold_no_recording(tmp_path: Path) -> None:
     assert faults(tmp_path) == ["is empty"]
     (tmp_path / "readme.txt").write_text("hello")
     assert "holds no Donkey recording" in faults(tmp_path)[0]
     assert not recognises(tmp_path)
-
-
-def test_labels_without_a_row_hold_no_records(tmp_path: Path) -> None:
-    assert faults(write_csv(tmp_path, [])) == ["holds no records"]
 
 
 @pytest.mark.parametrize("gap_s", [0.0, -1.0, float("nan")])

@@ -44,7 +44,7 @@ def pictures(place: Place, key: str, start: int = 0) -> Iterator[bytes]:
             part = batch.slice(max(0, first - row), max(0, last - row - max(0, first - row)))
             row += len(batch)
             for item in part.column(0).to_pylist():
-                yield _content(item or {}, place.file.parents[2])
+                yield _content(item if isinstance(item, dict) else {}, place.file.parents[2])
 
 
 def _content(item: dict[str, Any], root: Path) -> bytes:

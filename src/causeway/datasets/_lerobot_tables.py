@@ -17,6 +17,7 @@ from ._lerobot_format import ACTION, CAMERA, INFO, STATE, STATS, TASKS
 from ._lerobot_info import wrong
 from ._lerobot_pictures import Film, Place
 
+BLIND = f"{INFO} names no camera"
 Tasks = dict[int, str] | None  # the words of each; None when meta/tasks.parquet could not be read
 
 
@@ -81,7 +82,7 @@ class Tables:
         if ACTION in features:
             self.action_names = layout.names_of(features[ACTION], "action")
         if not self.cameras:
-            self.faults.append(f"{INFO} names no camera")
+            self.faults.append(BLIND)
         if (self.root / STATS).is_file():
             self.stats = self._json(STATS) or {}
         else:
@@ -95,7 +96,7 @@ class Tables:
         self.total = len(rows)
         for key, found in (("total_episodes", len(rows)), ("total_frames", sum(row["length"] for row in rows))):
             if self.info[key] != found:
-                self.faults.append(f"{INFO} says {key} is {self.info[key]}, but meta/episodes lists {found}")
+                self.faults.append(f"{INFO} says {key} is {self.info[key]!r}, but meta/episodes lists {found}")
         by_file: dict[Path, list[dict[str, Any]]] = {}
         for row in rows:
             by_file.setdefault(self._path("data_path", layout.DATA, row, "data"), []).append(row)
@@ -168,7 +169,8 @@ class Tables:
         films, lost = {}, {}
         for camera in sorted(self.films):
             key = self.cameras[camera]
-            if any(row.get(f"videos/{key}/{name}") is None for name in ("chunk_index", "file_index", "from_timestamp")):
+            places = [row.get(f"videos/{key}/{name}") for name in ("chunk_index", "file_index", "from_timestamp")]
+            if not all(isinstance(place, int | float) for place in places):
                 lost[camera] = f"meta/episodes does not say where the films of {camera} are"
                 continue
             path = self._path("video_path", layout.VIDEOS, row, f"videos/{key}", video_key=key)
@@ -224,9 +226,9 @@ class Tables:
     def _unfit(self, path: Path, table: pa.Table, wanted: list[str]) -> bool:
         """Whether a column of numbers is missing or holds something else, which is then noted."""
         lacking = [name for name in wanted if name not in table.column_names]
-        broken = [f"column {name} holds {kind}" for name in wanted if (kind := _stranger(table, name))]
+        broken = [f"column {name} {said}" for name in wanted if (said := _stranger(table, name))]
         self.faults += [f"{self._name(path)} has no column {', '.join(lacking)}"] if lacking else []
-        self.faults += [f"{self._name(path)}: {said}, not numbers alone" for said in broken]
+        self.faults += [f"{self._name(path)}: {said}" for said in broken]
         return bool(lacking or broken)
 
     def _parquet(self, path: Path, wanted: Callable[[str], bool], lost: str = "") -> pa.Table | None:
@@ -262,16 +264,16 @@ class Tables:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _stranger(table: pa.Table, name: str) -> str:
-    """What is in the column ``name`` that is not a number; "" where there is nothing else, or no such column."""
+    """What the column ``name`` holds beside numbers; "" where there is nothing else, or no such column."""
     if name not in table.column_names:
         return ""
     column, kind = table[name], table.schema.field(name).type
-    while _is_list(kind):
+    while name in (STATE, ACTION) and _is_list(kind):
         kind = kind.value_type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-        return str(kind)
-    return "nothing in some rows" if column.null_count else ""
+        return f"holds {str(kind).partition('<')[0]}, not numbers"
+    return "is empty in some rows" if column.null_count else ""

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, nearest
 from . import Dataset, Fault, _disk, existing
 from ._lerobot_format import INFO, earlier_version, statistics
 from ._lerobot_pictures import Place, film, pictures
-from ._lerobot_tables import Tables
+from ._lerobot_tables import BLIND, Tables
 from ._select import keep
 
 MIXED = "its cameras differ in size: choose some with the setting 'cameras'"
@@ -62,6 +61,8 @@ class LeRobot(Dataset):
         self.faults = tuple(tables.faults)
 
     def decoded(self, episode: int, start: int) -> Iterator[NDArray[np.uint8]]:
+        if not self.cameras:
+            raise Fault(BLIND, onward=True)
         if len({self._tables.sizes[camera] for camera in self.cameras}) > 1:
             raise Fault(f"episode {self.episodes[episode].name}: {MIXED}", onward=True)
         views = [self._view(episode, camera, start) for camera in self.cameras]

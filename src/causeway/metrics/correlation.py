@@ -19,11 +19,14 @@ class Config:
 
 
 class Correlation(Recorded):
-    """``cov(p, y) / (std(p) std(y))``; a constant prediction scores 0."""
+    """``cov(p, y) / (std(p) std(y))``; a constant prediction scores 0, a constant truth has no number."""
 
+    version = 2
     direction = "higher"
 
     def compare(self, guess: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
-        if guess.std() < 1e-9 or truth.std() < 1e-9:
+        if truth.std() < 1e-9:
+            return float("nan")
+        if guess.std() < 1e-9:
             return 0.0  # a constant tells nothing
         return float(np.corrcoef(guess, truth)[0, 1])
