@@ -78,5 +78,9 @@ def _drive(worlds: Any, first: int, noise: float) -> Iterator[tuple[int, Episode
         for world in np.flatnonzero(fresh & (ends == "completed")):
             time_s = np.arange(len(images)) / worlds.rate_hz
             state, action = (np.stack([step[world] for step in part]) for part in (states, actions))
-            pictures = (image[world].transpose(0, 2, 3, 1) for image in list(images))
-            yield int(world), Episode(f"seed {first + world}", time_s, state, action), pictures
+            yield int(world), Episode(f"seed {first + world}", time_s, state, action), _views(list(images), int(world))
+
+
+def _views(images: list[NDArray[np.uint8]], world: int) -> Iterator[NDArray[np.uint8]]:
+    """What one world saw, step by step: (V, H, W, 3)."""
+    return (image[world].transpose(0, 2, 3, 1) for image in images)
