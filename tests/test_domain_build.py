@@ -1,6 +1,7 @@
 """From the table of a domain to what is trained on: which labels are seen, guessed and hidden."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,12 @@ import pytest
 
 from causeway import domain
 from causeway.cache import Crop
-from causeway.data import Domain, Moments
+from causeway.data import Domain, Moments, Spec
 from causeway.datasets import Dataset, Episode
 from causeway.errors import ConfigError, DataError
 from causeway.labellers import Labeller
 
-SMALL = domain.Picture(4, 6)
+SMALL = domain.Picture(12, 18)
 
 
 class Drives(Dataset):
@@ -32,7 +33,7 @@ class Drives(Dataset):
     def build(self) -> "Drives":
         return self
 
-    def frames(self, episode: int, start: int = 0) -> Iterator[Any]:
+    def decoded(self, episode: int, start: int) -> Iterator[Any]:
         image = np.zeros((1, 16, 24, 3), np.uint8)
         image[:, :8] = 200
         return iter([image] * (60 - start))
@@ -56,16 +57,41 @@ class Guesser(Labeller):
         return guesses
 
 
+class Worlds:
+    """Both the settings of a simulator and its worlds, which say what they show and ask for."""
+
+    def __init__(self, **names: tuple[str, ...]):
+        self.cameras, self.state_names, self.action_names = ("front",), (), ("steering", "throttle")
+        self.open = 0
+        vars(self).update(names)
+
+    def build(self, count: int, seed: int) -> "Worlds":
+        self.open += 1
+        return self
+
+    def close(self) -> None:
+        self.open -= 1
+
+
 def build(cache: Path, source: Domain | None = None, **settings: Any) -> Domain:
     table = domain.Config(**{"dataset": Drives(), "block_s": 2.0, "limit": 5} | settings)
     return domain.build("target", table, SMALL, 1, cache, 0, source)
 
 
 def test_labels_beyond_the_limit_are_hidden(tmp_path: Path) -> None:
-    made = build(tmp_path)
+    made = build(tmp_path, build(tmp_path))
     assert len(made.labelled) == 5 and made.unlabelled.actions is None and len(made.guessed) == 0
     assert set(made.labelled.rows) < set(made.unlabelled.rows) and len(made.unlabelled) > 20
+    assert len(made.tune) and len(made.test)
     assert not set(made.unlabelled.rows) & {*made.tune.rows, *made.test.rows}
+
+
+def test_only_a_target_that_has_nothing_else_to_be_tested_on_holds_some_back(tmp_path: Path) -> None:
+    source = build(tmp_path)
+    assert len(source.test) == 0 < len(build(tmp_path, source).test)
+    driven = build(tmp_path, source, simulator=Worlds())
+    assert len(driven.test) == 0 and driven.unlabelled.rows.tolist() == source.unlabelled.rows.tolist()
+    assert len(build(tmp_path, source, test_dataset=Drives("others")).test) == 120
 
 
 def test_guesses_are_for_training_moments_alone_and_whole(tmp_path: Path) -> None:
@@ -96,6 +122,39 @@ def test_recordings_for_the_test_leave_all_others_for_training(tmp_path: Path) -
     assert made.test.actions is not None and made.test.actions[0].tolist() == [1000, 1001] and len(made.test) == 60
 
 
+def test_recordings_for_the_test_are_none_of_those_trained_on(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"\[target\] dataset and test_dataset share 2 episodes of drives, such as '0'"):
+        build(tmp_path, build(tmp_path), test_dataset=Drives("./drives"))
+    rest, seen = Drives(), Drives()
+    rest.episodes, seen.episodes = rest.episodes[1:], seen.episodes[:1]
+    assert len(build(tmp_path, build(tmp_path), dataset=seen, test_dataset=rest).test) == 60, "two parts of one folder"
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_target_with_nothing_to_test_on_is_refused(blind: bool, tmp_path: Path) -> None:
+    other = Drives("others")
+    if blind:
+        other.episodes = tuple(replace(episode, actions=None) for episode in other.episodes)
+    settings = {"test_dataset": other} if blind else {"held_out": 0.0}
+    with pytest.raises(DataError, match=r"\[target\] there is nothing to test on: it needs a simulator, or recordings"):
+        build(tmp_path, build(tmp_path), **settings)
+    assert build(tmp_path, build(tmp_path), **settings, simulator=Worlds()).simulator is not None
+    build(tmp_path, **settings)  # a source is not tested
+
+
+def test_without_decoding_all_is_the_same_but_pictures_and_guesses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = build(tmp_path)
+    whole = build(tmp_path, source, labeller=Guesser())
+    monkeypatch.setattr(Drives, "decoded", lambda *_: pytest.fail("decoded"))
+    settings = domain.Config(dataset=Drives("unseen"), block_s=2.0, limit=5, labeller=Guesser())
+    blank = domain.build("target", settings, SMALL, 1, tmp_path, 0, source, decode=False)
+    assert blank.spec == whole.spec and not len(blank.guessed) and len(whole.guessed)
+    for part in ("labelled", "unlabelled", "tune", "test"):
+        assert getattr(blank, part).rows.tolist() == getattr(whole, part).rows.tolist()
+
+
 def test_recordings_for_the_test_must_be_of_the_same_kind(tmp_path: Path) -> None:
     other = Drives("others")
     other.action_names = ("steering", "brake")
@@ -104,9 +163,24 @@ def test_recordings_for_the_test_must_be_of_the_same_kind(tmp_path: Path) -> Non
 
 
 def test_a_domain_remembers_its_simulator_crop_and_cache(tmp_path: Path) -> None:
-    world, crop = object(), Crop(top=0.25)
+    world, crop = Worlds(), Crop(top=0.25)
     made = build(tmp_path, simulator=world, crop=crop)
-    assert (made.simulator, made.crop, made.cache) == (world, crop, tmp_path)
+    assert (made.simulator, made.crop, made.cache) == (world, crop, tmp_path) and not world.open
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ({"cameras": ("left", "right")}, "the simulator differ in cameras: 1 and 2"),
+        ({"state_names": ("speed",)}, r"differ in state: \(\) and \('speed',\)"),
+        ({"action_names": ("throttle", "steering")}, r"actions: \('steering', 'throttle'\) and \('throttle', 'steer"),
+    ],
+)
+def test_a_simulator_must_show_and_ask_what_the_recordings_do(
+    names: dict[str, tuple[str, ...]], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=sentence):
+        build(tmp_path, simulator=Worlds(**names))
 
 
 @pytest.mark.parametrize("share", [{"tune": -0.1}, {"held_out": 1.0}, {"tune": 0.5, "held_out": 0.5}])
@@ -115,8 +189,21 @@ def test_shares_must_leave_something_to_train_on(share: dict[str, float]) -> Non
         domain.Config(**share)  # type: ignore[arg-type]
 
 
-def test_a_policy_is_scored_on_its_own_shapes_alone(tmp_path: Path) -> None:
-    recorded = build(tmp_path).test
-    domain.refuse_other_policy(recorded.spec, recorded)
-    with pytest.raises(DataError, match="trained for cameras 2, the dataset has 1"):
-        domain.refuse_other_policy(recorded.spec._replace(cameras=2), recorded)
+def test_a_policy_is_scored_on_its_own_shapes_and_names_alone(tmp_path: Path) -> None:
+    recorded, names = build(tmp_path).unlabelled, domain.Names((), ("steering", "throttle"))
+    domain.refuse_other_policy(recorded.spec, names, recorded)
+    for shape in Spec._fields:
+        theirs = getattr(recorded.spec, shape)
+        with pytest.raises(DataError, match=f"trained for {shape} 77, the dataset has {theirs}"):
+            domain.refuse_other_policy(recorded.spec._replace(**{shape: 77}), names, recorded)
+    with pytest.raises(DataError, match=r"trained for actions \('throttle', 'steering'\), the dataset has"):
+        domain.refuse_other_policy(recorded.spec, domain.Names((), ("throttle", "steering")), recorded)
+    with pytest.raises(DataError, match=r"trained for state \('speed',\), the dataset has \(\)"):
+        domain.refuse_other_policy(recorded.spec, names._replace(state=("speed",)), recorded)
+
+
+@pytest.mark.parametrize("size", [(7, 96), (64, 7), (0, 0)])
+def test_a_picture_is_large_enough_to_show_something(size: tuple[int, int]) -> None:
+    with pytest.raises(ConfigError, match=f"must be 8 pixels or more, not {size[0]} and {size[1]}"):
+        domain.Picture(*size)
+    assert domain.Picture(8, 8)

@@ -1,5 +1,6 @@
 """The steps of a run one by one: what each is given, what is left out, what is refused."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from causeway import config, domain, evaluate, run
-from causeway.data import Spec
+from causeway import config, domain, environment, evaluate, run
+from causeway.data import Domain, Spec
 from causeway.errors import ConfigError
 from causeway.policies import cnn
 
@@ -50,7 +50,11 @@ def test_both_domains_get_the_runs_seed_and_the_target_its_source(
     assert run.domains(one) == ("source", "target")  # type: ignore[comparison-overlap]
     e = one.experiment
     both = e.picture, 2, one.cache, 5
-    assert told == [("source", e.source, *both), ("target", e.target, *both, "source"), ("source", "target", 2)]
+    sides = [("source", e.source, *both, None), ("target", e.target, *both, "source")]
+    assert told == [*[(*side, True) for side in sides], ("source", "target", 2)]
+    told.clear()
+    run.domains(one, decode=False)
+    assert told == [*[(*side, False) for side in sides], ("source", "target", 2)], "all else is looked at"
 
 
 @pytest.fixture
@@ -97,7 +101,7 @@ def test_training_is_seeded_begun_and_saved(first: bool, one: run.Run, monkeypat
     run.train_part(replace(one, experiment=experiment), "source", target)  # type: ignore[arg-type]
     torch.manual_seed(5)
     drawn = float(torch.rand(1))
-    saved = [(one.folder, "part", SPEC)] if first else []
+    saved = [(one.folder, "part", target)] if first else []
     begun = ("source", target, 5, "part of runs/before", drawn)
     assert told == [begun, (experiment.train, 5, one.folder), *saved]
 
@@ -120,16 +124,32 @@ def test_a_folder_knows_its_places_wherever_it_is_opened(tmp_path: Path, monkeyp
     with run.held(run.build(TREE, Path("one"), Path("data"), Path("kept"))):
         pass
     monkeypatch.chdir("/")
+    assert run.open_run(tmp_path / "one").cache == tmp_path / "cache", "beside the run, where its own one is gone"
+    (tmp_path / "kept").mkdir()
     opened = run.open_run(tmp_path / "one")
     assert opened.places["data"] == str(tmp_path / "data") and opened.cache == tmp_path / "kept"
-    assert run.open_run(tmp_path / "one", Path("/moved")).experiment.target.dataset.root == "/moved/set"
+    moved = run.open_run(tmp_path / "one", Path("/moved"), Path("/fast"))
+    assert moved.experiment.target.dataset.root == "/moved/set" and moved.cache == Path("/fast")
 
 
-def test_a_part_is_loaded_whole_or_refused(one: run.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def target(moments: Any) -> Domain:
+    return Domain("target", *[moments(20, state=0)] * 5)
+
+
+def test_a_part_says_what_it_fits(one: run.Run, target: Domain) -> None:
+    with pytest.raises(ConfigError, match=r"one holds no finished run: there is no part\.safetensors"):
+        run.fits(one.folder)
+    one.folder.mkdir()
+    run.save_part(one.folder, torch.nn.Linear(1, 1), target)
+    assert run.fits(one.folder) == (SPEC, domain.Names((), ("steering", "throttle")))
+
+
+def test_a_part_is_loaded_whole_or_refused(one: run.Run, target: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
     with run.held(one):
         pass
     part = cnn.Config(channels=(8, 8)).build(SPEC)
-    run.save_part(one.folder, part, SPEC)
+    run.save_part(one.folder, part, target)
     found = run.load_part(one.folder).state_dict()
     assert all(torch.equal(found[name], value) for name, value in part.state_dict().items())
 
@@ -140,11 +160,10 @@ def test_a_part_is_loaded_whole_or_refused(one: run.Run, monkeypatch: pytest.Mon
     with monkeypatch.context() as patch:
         patch.setattr(run, "save_file", broken)
         with pytest.raises(RuntimeError, match="killed"):
-            run.save_part(one.folder, part, SPEC)
+            run.save_part(one.folder, part, target)
     assert run.load_part(one.folder).state_dict().keys() == found.keys()
+    run.save_part(one.folder, torch.nn.Linear(1, 1), target)
     with pytest.raises(ConfigError, match="does not fit its own settings: was it trained by another version"):
-        path = one.folder / "part.safetensors"
-        save_file({"x": torch.zeros(1)}, path, metadata={"spec": run.json.dumps(SPEC._asdict())})  # type: ignore[attr-defined]
         run.load_part(one.folder)
 
 
@@ -160,6 +179,56 @@ def test_settings_are_never_half_written(one: run.Run, monkeypatch: pytest.Monke
     with pytest.raises(RuntimeError, match="killed"), run.held(one):
         pytest.fail("held without its settings")
     assert (one.folder / "config.toml").read_text() == before
+
+
+def test_a_folder_in_which_nothing_was_trained_yet_takes_other_settings(one: run.Run) -> None:
+    other = run.build(one.tree | {"seed": 6}, one.folder, Path("elsewhere"))
+    for begun in (one, other):
+        with run.held(begun):
+            assert config.load(one.folder / "config.toml") == begun.tree
+    assert json.loads((one.folder / "environment.json").read_text())["places"]["data"] == str(
+        Path("elsewhere").absolute()
+    )
+    for name in ("last.pt", "part.safetensors", "target.npz"):
+        (one.folder / name).touch()
+        with pytest.raises(ConfigError, match=r"other settings \(seed: 6 there, 5 now\)"), run.held(one):
+            pytest.fail("held though it was begun")
+        (one.folder / name).unlink()
+
+
+def test_a_finished_run_keeps_saying_where_and_how_it_was_made(
+    one: run.Run, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.work(one)
+    (one.folder / "part.safetensors").touch()
+    papers = [one.folder / name for name in ("config.toml", "environment.json")]
+    before = [(paper.read_bytes(), paper.stat().st_mtime_ns, paper.stat().st_ino) for paper in papers]
+    monkeypatch.setattr("sys.argv", ["causeway", "something", "else"])
+    elsewhere = run.build(TREE, one.folder, Path("/moved"), Path("/fast"))
+    run.work(elsewhere)
+    (one.folder / "target.npz").unlink()
+    run.work(elsewhere)
+    assert elsewhere.tested and steps.count("test target") == 2
+    assert before == [(paper.read_bytes(), paper.stat().st_mtime_ns, paper.stat().st_ino) for paper in papers]
+
+
+def test_where_there_is_no_git_the_commit_is_unknown(one: run.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sys.argv", ["/usr/bin/causeway", "train", "one.toml"])
+    with run.held(one):
+        about = json.loads((one.folder / "environment.json").read_text())
+    assert about["commit"] == "unknown" and about["command"] == "causeway train one.toml"
+    assert about["places"] == {key: str(Path(value).absolute()) for key, value in one.places.items()}
+    assert about["versions"]["torch"] == torch.__version__
+    assert environment._version("no-such-package") == "not installed"
+
+
+def test_why_a_run_failed_is_forgotten_when_it_is_tried_again(one: run.Run, steps: list[str]) -> None:
+    one.folder.mkdir()
+    (one.folder / "error.txt").write_text("DataError: no picture")
+    assert one.error == "DataError: no picture"
+    run.work(one)
+    assert one.error == ""
 
 
 def test_the_traces_of_a_run_are_those_of_its_target(one: run.Run) -> None:

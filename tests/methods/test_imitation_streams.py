@@ -16,6 +16,7 @@ from causeway.alignments import Alignment
 from causeway.bridges import Bridge
 from causeway.data import Domain, Joint
 from causeway.errors import ConfigError
+from causeway.methods import imitation
 from causeway.methods.imitation import Imitation
 
 Make = Callable[..., tuple[Domain, Domain]]
@@ -210,10 +211,14 @@ def test_a_check_is_the_error_of_the_first_action_on_clean_tune_moments(
     assert build(source, replace(target, tune=target.tune.hidden())).check().keys() == {"tune/source"}
 
 
-def test_the_published_interval_is_said_where_it_applies(domains: Make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_published_interval_is_said_once_where_it_applies(
+    domains: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imitation, "SAID", set())
     build(*domains())
-    assert "10 target and 60 source moments" in (said := capsys.readouterr().err)
-    assert said.endswith("of 0.143 to 0.408; it is 0.5.\n")
+    assert "10 labelled target and 60 source moments" in (said := capsys.readouterr().err)
+    assert "0.143 to 0.408" in said and said.endswith("here it is 0.5.\n")
+    build(*domains())
     build(*domains(limit=0))
     build(*domains(), target_weight=0.0)
     assert capsys.readouterr().err == ""
