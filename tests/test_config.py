@@ -29,6 +29,15 @@ def test_dump_and_structure_are_inverse() -> None:
         ("method.alignment.reach='wide'", r"\[method.alignment.reach\] must be a number, not 'wide'"),
         ("train.steps=1.5", r"\[train.steps\] must be a whole number, not 1.5"),
         ("train.steps=0", r"\[train\] steps, save_every and log_every must be at least 1"),
+        ("train.clip=nan", r"\[train.clip\] must be a number, not nan"),
+        ("horizon=0", r"needs horizon of 1 or more"),
+        ("picture.height=4", r"\[picture\] height and width must be 8 pixels or more"),
+        ("train.learning_rate=-1.0", r"\[train\] needs learning_rate above 0"),
+        ("method.augment.erase=2.0", r"\[method.augment\] erase must be between 0 and 1"),
+        ("method.augment.brightness=-1.0", r"must not be negative"),
+        ("bridge={name='noise', level=-5.0}", r"\[bridge\] level must not be negative"),
+        ("action={name='smooth', memory=1.5}", r"\[action\] memory is a share below 1"),
+        ("source.block_s=0.0", r"\[source\] block_s must be above 0"),
         ("train.steps=true", r"\[train.steps\] must be a whole number, not True"),
         ("method.name=imitatoin", r"No method is called 'imitatoin'. Did you mean 'imitation'\?"),
         ("target.limit=-1", r"\[target\] limit must be 0 or more"),
@@ -44,6 +53,12 @@ def test_what_is_wrong_is_said(change: str, sentence: str, tmp_path: Path) -> No
     file.write_text('[method]\nname = "imitation"\nalignment = { name = "transport" }\n')
     with pytest.raises(ConfigError, match=sentence):
         config.structure(Experiment, config.load(file, [change]), "")
+
+
+def test_a_place_that_is_none_is_refused() -> None:
+    assert config.fill(["{data}/x", 3], {"data": "here"}) == ["here/x", 3]
+    with pytest.raises(ConfigError, match=r"'\{dta\}/x': there is no place \{dta\}. Did you mean 'data'\?"):
+        config.fill({"root": "{dta}/x"}, {"data": "here", "runs": "there"})
 
 
 def test_a_missing_and_a_broken_file(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from causeway.datasets import Dataset, Episode
 from causeway.errors import ConfigError, DataError
 from causeway.labellers import Labeller
 
-SMALL = domain.Picture(12, 18)
+SMALL = domain.Picture(8, 18)
 
 
 class Drives(Dataset):

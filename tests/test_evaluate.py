@@ -169,8 +169,10 @@ class World:
         info = {"end": over, "completion": share, "signal_lane_offset_m": share}
         return self.seen(), share, over != "", over == "x", info
 
+    closed = False
+
     def close(self) -> None:
-        pass
+        type(self).closed = True
 
 
 def test_drive_keeps_each_episode_to_its_own_end() -> None:
@@ -186,4 +188,4 @@ def test_a_crash_is_a_fact_of_the_unfinished_episodes() -> None:
     spec = Spec(1, 32, 48, 1, 1, 2)
     found = evaluate.drive(agent(spec), World(fails=True), Evaluation(episodes=4, first_seed=0), (32, 48))
     assert [t.error != "" for t in found] == [True, False, True, False]
-    assert "the engine stopped" in found[0].error and found[1].end == "off_road"
+    assert "the engine stopped" in found[0].error and found[1].end == "off_road" and World.closed

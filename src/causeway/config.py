@@ -1,6 +1,7 @@
 """Experiment files: TOML in, frozen dataclasses out, every key and type checked."""
 
 import dataclasses
+import math
 import re
 import tomllib
 import typing
@@ -128,6 +129,8 @@ def _value(hint: Any, key: str, value: Any, where: str) -> Any:
     inner = [h for h in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(h)]
     if inner and isinstance(value, dict):
         return structure(cast(type, inner[0]), value, where)
+    if isinstance(value, float) and math.isnan(value):
+        raise ConfigError(f"[{where}] must be a number, not nan.")
     try:
         return TypeAdapter(hint).validate_python(_tuples(value), strict=True)
     except ValidationError:

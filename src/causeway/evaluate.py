@@ -68,6 +68,7 @@ def _drive_together(
     count = len(seeds)
     steps: list[tuple[NDArray[np.float32], dict[str, Any]]] = []
     ends, error = np.full(count, "", dtype=object), ""
+    worlds = None
     try:
         worlds = simulator.build(count=count, seed=0)
         seen, _ = worlds.reset(seed=seeds)
@@ -79,9 +80,11 @@ def _drive_together(
             seen, _, _, _, info = worlds.step(command)
             steps.append((command.copy(), info))
             ends = np.where(ends == "", np.asarray(info["end"], dtype=object), ends)
-        worlds.close()
     except Exception as caught:  # a crash is a fact of these episodes, counted and never scored
         error = f"{type(caught).__name__}: {caught}"
+    finally:
+        if worlds is not None:
+            worlds.close()
     return [_trace(str(seed), world, steps, str(ends[world]), error) for world, seed in enumerate(seeds)]
 
 

@@ -49,8 +49,8 @@ class Experiment:
     start: str = ""  # folder of a finished run, or in a study an arm, whose part this one begins from
 
     def __post_init__(self) -> None:
-        if self.horizon < 1:
-            raise ConfigError(f"horizon must be at least 1, not {self.horizon}.")
+        if self.horizon < 1 or self.seed < 0:
+            raise ConfigError(f"needs horizon of 1 or more and seed of 0 or more, not {self.horizon} and {self.seed}.")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Config:
 
 
 class Smooth(ActionMap):
-    """``c_t = memory * c_{t-1} + (1 - memory) * chunk_t[0]``; an episode's first command is taken as it is."""
+    """``c_t = clip(memory * c_{t-1} + (1 - memory) * chunk_t[0])``; an episode's first command is taken as it is."""
 
     def __init__(self, config: Config):
         self.config = config
@@ -41,5 +41,6 @@ class Smooth(ActionMap):
     def __call__(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
         now = chunk[:, 0]
         past = now if self.last is None else np.where(np.isnan(self.last), now, self.last)
-        self.last = (self.config.memory * past + (1 - self.config.memory) * now).astype(np.float32)
-        return self.last.clip(self.config.low, self.config.high)
+        mixed = self.config.memory * past + (1 - self.config.memory) * now
+        self.last = mixed.astype(np.float32).clip(self.config.low, self.config.high)
+        return self.last.copy()
