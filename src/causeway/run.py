@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -241,17 +241,21 @@ def deploy(run: Run) -> Agent:
 def save_part(folder: Path, part: nn.Module, target: Domain) -> None:
     """The weights, and in their head the shapes and names they fit: with config.toml, all an Agent needs."""
     names = Names(target.unlabelled.state_names, target.unlabelled.action_names)
-    head = {"spec": json.dumps(target.spec._asdict()), "names": json.dumps(names._asdict())}
+    kept = part.kept() if isinstance(part, Policy) else {}
+    head = {"spec": target.spec._asdict(), "names": names._asdict(), "kept": kept}
     weights = {name: value.detach().cpu().contiguous() for name, value in part.state_dict().items()}
     with whole(folder / "part.safetensors") as temporary:
-        save_file(weights, temporary, metadata=head)
+        save_file(weights, temporary, metadata={name: json.dumps(value) for name, value in head.items()})
 
 
 def load_part(folder: Path) -> nn.Module:
     """The part a finished run left."""
     path = folder / "part.safetensors"
     spec, _ = fits(folder)
-    part: nn.Module = open_run(folder).experiment.method.part_for(spec)
+    method = open_run(folder).experiment.method
+    if kept := _head(folder).get("kept"):
+        method = replace(method, policy=replace(method.policy, **kept))
+    part: nn.Module = method.part_for(spec)
     try:
         part.load_state_dict(load_file(path))
     except RuntimeError as error:
@@ -267,10 +271,16 @@ def _reason(error: RuntimeError) -> str:
 
 def fits(folder: Path) -> tuple[Spec, Names]:
     """The shapes, and what their numbers mean, that a finished run's part was made for."""
+    head = _head(folder)
+    return Spec(**head["spec"]), Names(*(tuple(head["names"][field]) for field in Names._fields))
+
+
+def _head(folder: Path) -> dict[str, Any]:
     path = folder / "part.safetensors"
     if not path.exists():
         raise ConfigError(f"{folder} holds no finished run: there is no part.safetensors.")
     with safe_open(path, "pt") as file:
-        head = file.metadata()
-    names = {what: tuple(words) for what, words in json.loads(head["names"]).items()}
-    return Spec(**json.loads(head["spec"])), Names(**names)
+        head = {name: json.loads(value) for name, value in file.metadata().items()}
+    if not {"spec", "names"} <= head.keys():
+        raise ConfigError(f"{path} was made by an earlier version of causeway, which did not write down what it fits.")
+    return head

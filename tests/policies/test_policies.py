@@ -1,6 +1,8 @@
 """Each policy's own promises: pretrained weights, normalization, places in the picture."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +99,21 @@ def test_dino_loads_from_a_folder_and_stays_as_it_is(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(policy.eyes.parameters(), saved.parameters()))
     assert policy.embed(torch.zeros(2, 1, 3, 64, 96, dtype=torch.uint8)).shape == (2, 24 * 3)
     assert not any(w.requires_grad for w in policy.eyes.parameters()) and policy.frozen
+
+
+def test_a_finished_dino_needs_its_folder_no_more(tmp_path: Path) -> None:
+    from transformers import Dinov2Config, Dinov2Model
+
+    tiny = Dinov2Config(hidden_size=24, num_hidden_layers=1, num_attention_heads=2, image_size=70)
+    Dinov2Model(tiny).save_pretrained(tmp_path / "tiny")
+    config = dino.Config(weights=str(tmp_path / "tiny"), patches=(3, 4), grid=(1, 2))
+    policy = config.build(SPEC).eval()
+    policy.begin()
+    shutil.rmtree(tmp_path / "tiny")
+    again = replace(config, **policy.kept()).build(SPEC).eval()
+    again.load_state_dict(policy.state_dict())
+    images = torch.randint(0, 255, (2, 1, 3, 64, 96), dtype=torch.uint8)
+    assert torch.equal(again.embed(images), policy.embed(images))
 
 
 def test_a_hub_id_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

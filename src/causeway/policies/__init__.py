@@ -1,6 +1,7 @@
 """From what is seen to what is done. One file per policy."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,10 @@ class Policy(nn.Module, ABC):
 
     def begin(self) -> None:
         """Read the pretrained weights that the settings name; called once, by a run that begins from nothing else."""
+
+    def kept(self) -> dict[str, Any]:
+        """Settings of its Config that pretrained weights decided: saved with the part, which then needs no other."""
+        return {}
 
     @property
     def frozen(self) -> bool:
@@ -87,6 +92,9 @@ class Wrapper(Policy):
 
     def begin(self) -> None:
         self.inner.begin()
+
+    def kept(self) -> dict[str, Any]:
+        return self.inner.kept()
 
     @property
     def frozen(self) -> bool:

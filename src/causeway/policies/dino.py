@@ -1,5 +1,6 @@
 """Frozen DINOv2 (Oquab et al. 2023) as eyes, through transformers: the extractor of Min2Real."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ class Config:
     bottleneck: int = 64  # D, size of the feature where the domains meet
     hidden: int = 64  # width of the head's hidden layer; 0 makes the head linear
     dropout: float = 0.2  # share of the embedding dropped in training
+    shape: str = ""  # of the extractor, as JSON; a finished run keeps it and needs the folder or the hub no more
 
     def build(self, spec: Spec) -> "Dino":
         return Dino(self, spec)
@@ -32,7 +34,7 @@ class Dino(Sighted):
     """DINOv2 patch features on a grid, beside the class token; the extractor never learns."""
 
     def __init__(self, config: Config, spec: Spec):
-        eyes = empty(config.weights)
+        eyes = empty(config.weights, config.shape)
         embedding = eyes.config.hidden_size * (config.grid[0] * config.grid[1] + 1) * spec.cameras
         super().__init__(spec, embedding, config.bottleneck, config.hidden, config.dropout)
         self.config, self.eyes = config, eyes.requires_grad_(False)
@@ -44,6 +46,9 @@ class Dino(Sighted):
     @property
     def frozen(self) -> bool:
         return True
+
+    def kept(self) -> dict[str, Any]:
+        return {"shape": self.eyes.config.to_json_string(use_diff=False)}
 
     @property
     def sight(self) -> str:
@@ -71,8 +76,10 @@ class Dino(Sighted):
         return torch.cat([tokens[:, 0], pooled], 1).reshape(len(images), -1)
 
 
-def empty(weights: str) -> Any:
-    """An untrained DINOv2 of the shape that ``weights`` has; tiny for "random"."""
+def empty(weights: str, shape: str = "") -> Any:
+    """An untrained DINOv2 of ``shape`` (JSON), else of that which ``weights`` has; tiny for "random"."""
+    if shape:
+        return library().Dinov2Model(library().Dinov2Config.from_dict(json.loads(shape)))
     tiny = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 98}
     settings = pretrained("Dinov2Config", weights) if weights != "random" else library().Dinov2Config(**tiny)
     return library().Dinov2Model(settings)
