@@ -121,7 +121,7 @@ def test_crashed_episodes_are_counted_once_for_all_metrics(
     pages: list[Path] = []
     monkeypatch.setattr(results, "table", lambda made, metrics: rows)
     monkeypatch.setattr(report, "write", lambda made, rows, path: pages.append(path))
-    assert cli._publish(SimpleNamespace(folder=tmp_path)) == 3
+    assert cli._publish(SimpleNamespace(folder=tmp_path, metrics={})) == 3
     assert len((tmp_path / "results.csv").read_text().splitlines()) == 5 and pages == [tmp_path / "report.html"]
     assert str(pages[0]) in capsys.readouterr().out
 

@@ -130,6 +130,8 @@ def test_an_earlier_version_is_named(recorded: Path, tmp_path: Path) -> None:
     (old / "meta_data/info.json").write_text('{"codebase_version": "v1.6"}')
     assert recognises(old)
     assert "is a LeRobot dataset of v1.6 (arrow and mp4 files); only v3.0 is read" in faults(old)[0]
+    (old / "meta_data/info.json").write_text("[]")
+    assert "is a LeRobot dataset of v1 or before (arrow and mp4 files); only v3.0 is read" in faults(old)[0]
 
 
 def test_a_dataset_that_was_never_finished_or_is_none(recorded: Path) -> None:

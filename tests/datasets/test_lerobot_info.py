@@ -194,7 +194,7 @@ def test_a_column_of_pictures_that_holds_none(tmp_path: Path, held: list[Any]) -
     assert list(Config(str(root)).read().problems()) == [f"episode t0: frame {i} {said}" for i in range(5)]
 
 
-@pytest.mark.parametrize("mean", ["left", [[0.0]], None, [0.0, "x"]])
+@pytest.mark.parametrize("mean", ["left", [[0.0]], None, [0.0, "x"], [0.0] * 3])
 def test_statistics_that_are_no_numbers(tmp_path: Path, mean: Any) -> None:
     path = write_lerobot(tmp_path / "set") / "meta/stats.json"
     stats = json.loads(path.read_text())
