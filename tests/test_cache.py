@@ -229,3 +229,10 @@ def test_moments_without_demonstrations(tmp_path: Path) -> None:
     one, *others = dataset.episodes
     dataset.episodes = (*others, one, Episode("driven", one.time_s, one.state, np.zeros((len(one), 2), np.float32)))
     assert moments(dataset, frames, 1).actions is None, "actions of some moments are actions of none"
+
+
+def test_what_is_cut_off_does_not_shine_into_what_is_enlarged() -> None:
+    image = np.zeros((16, 24, 3), np.uint8)
+    image[:8] = 255
+    assert fit(image, 12, 18, Crop(top=0.5)).max() == 0
+    assert fit(image, 12, 18, Crop(bottom=0.5)).min() == 255

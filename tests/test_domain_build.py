@@ -124,7 +124,7 @@ def test_recordings_for_the_test_leave_all_others_for_training(tmp_path: Path) -
 
 def test_recordings_for_the_test_are_none_of_those_trained_on(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\[target\] dataset and test_dataset share 2 episodes of drives, such as '0'"):
-        build(tmp_path, build(tmp_path), test_dataset=Drives("./drives"))
+        build(tmp_path, build(tmp_path), test_dataset=Drives(str(Path("drives").resolve())))
     rest, seen = Drives(), Drives()
     rest.episodes, seen.episodes = rest.episodes[1:], seen.episodes[:1]
     assert len(build(tmp_path, build(tmp_path), dataset=seen, test_dataset=rest).test) == 60, "two parts of one folder"

@@ -97,6 +97,14 @@ def test_a_handful_of_episodes_has_no_interval() -> None:
     assert np.isfinite(evaluate.measure([traces(6)], {"r": correlation.Config().build()})["r"].low)
 
 
+def test_episodes_are_paired_by_name_in_whatever_order_they_come() -> None:
+    metric = mae.Config().build()
+    errors = [Trace(str(i), np.full((3, 1), i, np.float32), np.zeros((3, 1), np.float32)) for i in range(8)]
+    worse = [replace(trace, actions=trace.actions + 1) for trace in errors]
+    found = evaluate.difference([worse], [errors[::-1]], metric)
+    assert found == pytest.approx((1, 1, 1))
+
+
 def test_a_crash_leaves_the_other_episodes_paired() -> None:
     metric = success.Config().build()
     ours, theirs = traces(40, 1, better=0.4), traces(40, 1)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -20,7 +21,7 @@ from .disk import exclusive, reserve, room_in
 from .errors import ConfigError, DataError
 from .progress import counted
 
-VERSION = 1  # of how pictures are fitted; raising it makes every cache anew
+VERSION = 2  # of how pictures are fitted; raising it makes every cache anew
 PART = 256  # frames one thread decodes in one go
 THREADS = 4
 
@@ -61,7 +62,10 @@ def fit(image: NDArray[np.uint8], height: int, width: int, crop: Crop) -> NDArra
         return image
     shrinks = box[2] - box[0] >= width and box[3] - box[1] >= height
     method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(image).resize((width, height), method, box=box))
+    left, upper = math.floor(box[0]), math.floor(box[1])  # what is cut off must not shine in where the picture grows
+    kept = Image.fromarray(image[upper : math.ceil(box[3]), left : math.ceil(box[2])])
+    inner = (box[0] - left, box[1] - upper, box[2] - left, box[3] - upper)
+    return np.asarray(kept.resize((width, height), method, box=inner))
 
 
 def cached(dataset: Dataset, height: int, width: int, crop: Crop, folder: Path) -> NDArray[np.uint8]:

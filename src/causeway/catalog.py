@@ -55,6 +55,8 @@ def find(kind: str, name: str) -> ModuleType:
     """The module that implements ``name``: one of ours, or any that Python can import."""
     if name in names(kind):
         return importlib.import_module(f"{__package__}.{FOLDERS[kind]}.{name}")
+    if not name.replace(".", "").isidentifier() or name.startswith("."):
+        raise ConfigError(f"{kind} '{name}' is neither a component nor the name of a Python module, such as my.{kind}.")
     if "." not in name and importlib.util.find_spec(name) is None:
         raise ConfigError(f"No {kind} is called '{name}'. {nearest(name, names(kind))}")
     try:

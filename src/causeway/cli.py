@@ -239,7 +239,9 @@ def list_(kind: str = typer.Argument(""), name: str = typer.Argument("")) -> Non
     kinds = [kind] if kind else [each for each in sorted(catalog.FOLDERS) if catalog.names(each)]
     if kind and kind not in catalog.FOLDERS:
         of = [each for each in catalog.FOLDERS if kind in catalog.names(each)]
-        if len(of) != 1:  # the name of a component says its kind, if only one kind has it
+        if len(of) > 1:
+            raise ConfigError(f"'{kind}' is of several kinds. Say which: causeway list {of[0]} {kind}")
+        if not of:  # else the name of a component says its kind
             return console.settings(*_section(kind))
         kind, name = of[0], kind
     if name:

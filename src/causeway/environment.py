@@ -42,6 +42,6 @@ def _commit() -> str:
     here = Path(__file__).parent
     try:
         found = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
-    except FileNotFoundError:  # no git
+    except OSError:  # no git
         return "unknown"
     return found.stdout.strip() or "unknown"

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,7 +69,7 @@ def _drive_together(
     count = len(seeds)
     steps: list[tuple[NDArray[np.float32], dict[str, Any]]] = []
     ends, error = np.full(count, "", dtype=object), ""
-    worlds = None
+    worlds: Any = None
     try:
         worlds = simulator.build(count=count, seed=0)
         seen, _ = worlds.reset(seed=seeds)
@@ -83,7 +84,7 @@ def _drive_together(
     except Exception as caught:  # a crash is a fact of these episodes, counted and never scored
         error = f"{type(caught).__name__}: {caught}"
     finally:
-        if worlds is not None:
+        with suppress(Exception):  # what cannot even be closed has said why above
             worlds.close()
     return [_trace(str(seed), world, steps, str(ends[world]), error) for world, seed in enumerate(seeds)]
 
@@ -185,7 +186,10 @@ def difference(ours: Sequence[Sequence[Trace]], theirs: Sequence[Sequence[Trace]
     common = set.intersection(*({_identity(trace) for trace in scored(traces)} for traces in (*ours, *theirs)))
     if len(ours) != len(theirs) or not common:
         return None
-    mine, others = ([[t for t in scored(r) if _identity(t) in common] for r in runs] for runs in (ours, theirs))
+    mine, others = (
+        [sorted((t for t in scored(traces) if _identity(t) in common), key=_identity) for traces in runs]
+        for runs in (ours, theirs)
+    )
     gaps = [metric.measure(a) - metric.measure(b) for a, b in zip(mine, others)]
     if not np.isfinite(gaps).all():
         return None
@@ -214,12 +218,14 @@ def _resample(runs: Sequence[Sequence[Trace]], metric: Metric) -> NDArray[np.flo
     """(RESAMPLES,) the mean over runs of a metric, episodes and runs drawn anew each time, always in the same way."""
     rng = np.random.default_rng(0)
     kept = [scored(traces) for traces in runs]
-    size = min(len(traces) for traces in kept)
+    most = max(len(traces) for traces in kept)
     drawn = np.empty(RESAMPLES)
     for i in range(RESAMPLES):
-        episodes = rng.integers(size, size=size)
-        chosen = rng.integers(len(kept), size=len(kept))
-        drawn[i] = np.mean([metric.measure([kept[run][e] for e in episodes]) for run in chosen])
+        place = rng.random(most)  # of the episodes drawn, as a share of a run's: the same ones where runs are as long
+        chosen = [kept[run] for run in rng.integers(len(kept), size=len(kept))]
+        drawn[i] = np.mean(
+            [metric.measure([traces[int(p * len(traces))] for p in place[: len(traces)]]) for traces in chosen]
+        )
     return drawn
 
 

@@ -54,6 +54,7 @@ def plan(path: Path, folder: Path, overrides: Iterable[str], data: Path | None, 
     """Read an experiment file and lay out its runs; every setting of every arm is checked before anything starts."""
     tree = config.load(path, overrides)
     own = {key: tree.pop(key) for key in OWN if key in tree}
+    _refuse_wrong_types(own)
     arms, seeds = _arms(own), _seeds(own, tree)
     _refuse_unknown(tree)
     baseline = own.get("baseline", next(iter(arms)))
@@ -63,22 +64,43 @@ def plan(path: Path, folder: Path, overrides: Iterable[str], data: Path | None, 
     for name, changes in arms.items():
         sweep = flat(own.get("sweep", {})) | flat(changes.get("sweep", {}))
         for key, values in sweep.items():
+            if key == "seed":
+                raise ConfigError("sweep: write seeds = [0, 1, 2], outside of the sweep.")
             if not isinstance(values, list) or not values:
                 raise ConfigError(f"sweep: '{key}' needs a list of values, such as [0, 20, 100], not {values!r}.")
         base = config.merge(tree, {key: value for key, value in changes.items() if key != "sweep"})
         for values, seed in itertools.product(itertools.product(*sweep.values()), seeds):
             planned.append(_planned(name, tuple(zip(sweep, values)), seed, base, folder, data, cache))
+    folders = [p.run.folder.name for p in planned]
+    if len(set(folders)) < len(folders):
+        twin = next(name for name in folders if folders.count(name) > 1)
+        raise ConfigError(f"Two runs would share the folder {twin}: a value of the sweep stands twice, or nearly.")
     linked = [_linked(p, planned, arms, data, cache) for p in planned]
     title = own.get("title", path.stem)
     metrics = config.metrics(own.get("metrics", {}))
     return Study(title, own.get("about", ""), seeds, baseline, tuple(_ordered(linked)), folder, metrics)
 
 
+def _refuse_wrong_types(own: Tree) -> None:
+    for key, kind, words in (
+        ("title", str, "a text"),
+        ("about", str, "a text"),
+        ("baseline", str, "the name of an arm"),
+        ("arms", dict, "a table of arms, [arms.NAME]"),
+        ("sweep", dict, "a table of settings and their values"),
+        ("metrics", dict, "a table of metrics"),
+    ):
+        if key in own and not isinstance(own[key], kind):
+            raise ConfigError(f"[{key}] must be {words}, not {own[key]!r}.")
+
+
 def _arms(own: Tree) -> Tree:
     arms = own.get("arms", {}) or {"all": {}}
-    for name, changes in arms.items() if isinstance(arms, dict) else [("arms", arms)]:
+    for name, changes in arms.items():
         if not isinstance(changes, dict):
             raise ConfigError(f"[arms] '{name}' must be a table of settings, [arms.{name}], not {changes!r}.")
+        if "seed" in changes or not isinstance(changes.get("sweep", {}), dict):
+            raise ConfigError(f"arm '{name}': seeds are the study's, and its sweep must be a table.")
         if not NAME.fullmatch(name):
             raise ConfigError(f"arm '{name}' gives folders their names: use letters, digits, '.', '_' and '-' alone.")
     return dict(arms)
