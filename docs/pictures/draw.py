@@ -18,7 +18,7 @@ from causeway import config
 from causeway.simulators import lanes
 
 HERE = Path(__file__).parent
-ORDER = ["motion", "transport", "cotraining", "finetuned", "target", "ridge", "source"]
+ORDER = ["motion", "transport", "cotraining", "finetuned", "target_only", "ridge", "source_only"]
 COLOURS = dict(zip(ORDER, ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#999999", "#E69F00", "#333333"]))
 
 
