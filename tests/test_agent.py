@@ -14,6 +14,7 @@ from causeway.agent import Agent
 from causeway.cache import Crop
 from causeway.data import Domain, Moments, Spec
 from causeway.errors import ConfigError, DataError
+from worlds import OTHERS, Worlds
 
 
 class Sum(nn.Module):
@@ -99,22 +100,6 @@ def test_what_is_no_policy_cannot_drive(finished: run.Run, monkeypatch: pytest.M
         run.deploy(finished)
 
 
-class Worlds:
-    """Both the settings of a simulator and its worlds, which say what they show and ask for."""
-
-    cameras, state_names = ("front",), ()
-
-    def __init__(self, **names: tuple[str, ...]):
-        self.action_names = ("steering", "throttle")
-        vars(self).update(names)
-
-    def build(self, count: int, seed: int) -> "Worlds":
-        return self
-
-    def close(self) -> None:
-        pass
-
-
 def test_a_target_with_a_simulator_is_tested_there_with_the_targets_crop(
     finished: run.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,14 +111,7 @@ def test_a_target_with_a_simulator_is_tested_there_with_the_targets_crop(
     assert told == [world, finished.experiment.evaluate, (32, 48), Crop(bottom=0.25)]
 
 
-@pytest.mark.parametrize(
-    ("names", "sentence"),
-    [
-        ({"cameras": ("left", "right")}, "differ in cameras: 1 and 2"),
-        ({"state_names": ("speed",)}, r"differ in state: \(\) and \('speed',\)"),
-        ({"action_names": ("throttle", "steering")}, r"actions: \('steering', 'throttle'\) and \('throttle', 'steer"),
-    ],
-)
+@pytest.mark.parametrize(("names", "sentence"), OTHERS)
 def test_a_world_that_shows_or_asks_for_something_else_is_refused(
     names: dict[str, tuple[str, ...]], sentence: str, finished: run.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

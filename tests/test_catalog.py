@@ -30,13 +30,14 @@ def test_a_wrong_name_gets_the_nearest_right_one() -> None:
         catalog.find("alignment", "transprot")
 
 
+COMPONENT = "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    depth: int = 3\n"
+
+
 def test_a_component_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "my_package"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "my_bridge.py").write_text(
-        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    depth: int = 3\n"
-    )
+    (package / "my_bridge.py").write_text(COMPONENT)
     monkeypatch.syspath_prepend(tmp_path)
     made = config.component("bridge", {"name": "my_package.my_bridge", "depth": 4})
     assert made.depth == 4 and catalog.name_of(made) == "my_package.my_bridge"
@@ -44,9 +45,7 @@ def test_a_component_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_module_that_lies_along_the_path_is_a_component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "lone_bridge.py").write_text(
-        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Config:\n    depth: int = 3\n"
-    )
+    (tmp_path / "lone_bridge.py").write_text(COMPONENT)
     monkeypatch.syspath_prepend(tmp_path)
     made = config.component("bridge", {"name": "lone_bridge", "depth": 4})
     assert made.depth == 4 and catalog.name_of(made) == "lone_bridge"

@@ -12,6 +12,7 @@ from causeway.data import Domain, Moments
 from causeway.errors import ConfigError, DataError
 from causeway.recorder import Recorder, Recording
 from recordings import episode, views, write_lerobot
+from worlds import Worlds
 
 Make = Callable[..., Moments]
 
@@ -142,19 +143,6 @@ def test_an_empty_dataset_is_refused(tmp_path) -> None:  # type: ignore[no-untyp
         domain.read("source", empty, domain.Crop(), domain.Picture(), 1, tmp_path)  # type: ignore[arg-type]
 
 
-class Worlds:
-    """Both the settings of a simulator and its worlds, which say what they show and ask for."""
-
-    def __init__(self, *actions: str) -> None:
-        self.cameras, self.state_names, self.action_names = ("front",), ("speed",), actions or ("steering", "throttle")
-
-    def build(self, count: int, seed: int) -> "Worlds":
-        return self
-
-    def close(self) -> None:
-        pass
-
-
 def test_only_recordings_that_are_tested_on_lose_a_share_to_the_test(tmp_path: Path) -> None:
     root = str(write_lerobot(tmp_path / "drives", 6))
     dataset = config.component("dataset", {"name": "lerobot", "root": root})
@@ -165,7 +153,7 @@ def test_only_recordings_that_are_tested_on_lose_a_share_to_the_test(tmp_path: P
 
     source = build("source", settings, None)
     target = build("target", settings, source)
-    driven = build("target", replace(settings, simulator=Worlds()), source)
+    driven = build("target", replace(settings, simulator=Worlds(state_names=("speed",))), source)
     other = config.component("dataset", {"name": "lerobot", "root": str(write_lerobot(tmp_path / "others", 6))})
     elsewhere = build("target", replace(settings, test_dataset=other), source)
     assert len(source.test) == len(driven.test) == 0 < len(target.test) < len(elsewhere.test) == 45
@@ -177,7 +165,11 @@ def test_only_recordings_that_are_tested_on_lose_a_share_to_the_test(tmp_path: P
     with pytest.raises(
         DataError, match=r"differ in actions: \('steering', 'throttle'\) and \('throttle', 'steering'\)"
     ):
-        build("target", replace(settings, simulator=Worlds("throttle", "steering")), source)
+        build(
+            "target",
+            replace(settings, simulator=Worlds(state_names=("speed",), action_names=("throttle", "steering"))),
+            source,
+        )
 
 
 def test_what_is_wrong_shows_without_decoding_a_picture(tmp_path: Path) -> None:
@@ -206,7 +198,7 @@ def test_recordings_without_actions_make_a_target_and_no_source(tmp_path: Path) 
         for number in range(6):
             recorder.add(replace(episode(10, number, f"t{number}"), actions=None), views(10))
     seen, driven = (config.component("dataset", {"name": "lerobot", "root": str(root)}) for root in (shown, drives))
-    settings = domain.Config(dataset=seen, block_s=0.5, tune=0.2, simulator=Worlds())
+    settings = domain.Config(dataset=seen, block_s=0.5, tune=0.2, simulator=Worlds(state_names=("speed",)))
 
     def build(name: str, settings: domain.Config, source: Domain | None) -> Domain:
         return domain.build(name, settings, domain.Picture(24, 32), 1, tmp_path / "cache", 0, source)

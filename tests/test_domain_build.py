@@ -14,6 +14,7 @@ from causeway.data import Domain, Moments, Spec
 from causeway.datasets import Dataset, Episode
 from causeway.errors import ConfigError, DataError
 from causeway.labellers import Labeller
+from worlds import OTHERS, Worlds
 
 SMALL = domain.Picture(8, 18)
 
@@ -55,22 +56,6 @@ class Guesser(Labeller):
         guesses = np.repeat(np.arange(len(recorded.frames), dtype=np.float32)[:, None], 2, 1)
         guesses[::3, 1] = np.nan
         return guesses
-
-
-class Worlds:
-    """Both the settings of a simulator and its worlds, which say what they show and ask for."""
-
-    def __init__(self, **names: tuple[str, ...]):
-        self.cameras, self.state_names, self.action_names = ("front",), (), ("steering", "throttle")
-        self.open = 0
-        vars(self).update(names)
-
-    def build(self, count: int, seed: int) -> "Worlds":
-        self.open += 1
-        return self
-
-    def close(self) -> None:
-        self.open -= 1
 
 
 def build(cache: Path, source: Domain | None = None, **settings: Any) -> Domain:
@@ -168,14 +153,7 @@ def test_a_domain_remembers_its_simulator_crop_and_cache(tmp_path: Path) -> None
     assert (made.simulator, made.crop, made.cache) == (world, crop, tmp_path) and not world.open
 
 
-@pytest.mark.parametrize(
-    ("names", "sentence"),
-    [
-        ({"cameras": ("left", "right")}, "the simulator differ in cameras: 1 and 2"),
-        ({"state_names": ("speed",)}, r"differ in state: \(\) and \('speed',\)"),
-        ({"action_names": ("throttle", "steering")}, r"actions: \('steering', 'throttle'\) and \('throttle', 'steer"),
-    ],
-)
+@pytest.mark.parametrize(("names", "sentence"), OTHERS)
 def test_a_simulator_must_show_and_ask_what_the_recordings_do(
     names: dict[str, tuple[str, ...]], sentence: str, tmp_path: Path
 ) -> None:

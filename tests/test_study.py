@@ -16,18 +16,10 @@ from causeway.errors import ConfigError, DataError, Interrupted, InUse
 from causeway.evaluate import Measure
 from causeway.metrics import Trace
 from causeway.results import table, verdict, write_csv
-from causeway.study import Planned, Study, carry_out, plan
+from causeway.study import Planned, Study, carry_out
+from planning import EXPERIMENT, planned
 
 METRICS = {name: config.component("metric", name).build() for name in ("mae", "success")}
-EXPERIMENT = """
-method = { name = "imitation" }
-source = { dataset = { name = "lerobot", root = "{data}/a" } }
-target = { dataset = { name = "lerobot", root = "{data}/b" } }
-[arms.tuned]
-start = "plain"
-[arms.plain]
-method.target_weight = 0.0
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -129,10 +121,6 @@ def test_results_are_written_in_full(tmp_path: Path) -> None:
 def file(tmp_path: Path) -> Path:
     (tmp_path / "small.toml").write_text(EXPERIMENT)
     return tmp_path / "small.toml"
-
-
-def planned(file: Path, *changes: str) -> Study:
-    return plan(file, file.parent / "s", changes, file.parent, file.parent / "cache")
 
 
 class Steps:

@@ -5,27 +5,14 @@ from pathlib import Path
 import pytest
 
 from causeway.errors import ConfigError
-from causeway.study import Study, plan
-
-EXPERIMENT = """
-method = { name = "imitation" }
-source = { dataset = { name = "lerobot", root = "{data}/a" } }
-target = { dataset = { name = "lerobot", root = "{data}/b" } }
-[arms.tuned]
-start = "plain"
-[arms.plain]
-method.target_weight = 0.0
-"""
+from causeway.study import Study
+from planning import EXPERIMENT, planned
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     (tmp_path / "small.toml").write_text(EXPERIMENT)
     return tmp_path / "small.toml"
-
-
-def planned(file: Path, *changes: str) -> Study:
-    return plan(file, file.parent / "s", changes, file.parent, file.parent / "cache")
 
 
 def names(made: Study) -> list[str]:

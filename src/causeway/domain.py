@@ -254,13 +254,9 @@ def refuse_other_policy(spec: Spec, names: Names, recorded: Moments) -> None:
     for what, ours, theirs in (
         ("state", names.state, recorded.state_names),
         ("actions", names.actions, recorded.action_names),
+        *zip(Spec._fields, spec, recorded.spec),
     ):
         if ours != theirs:
             raise DataError(
                 f"The policy was trained for {what} {ours}, the dataset has {theirs}. Choose the same in both."
-            )
-    for what, first, second in zip(Spec._fields, spec, recorded.spec):
-        if first != second:
-            raise DataError(
-                f"The policy was trained for {what} {first}, the dataset has {second}. Choose the same in both."
             )

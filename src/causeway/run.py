@@ -251,11 +251,11 @@ def save_part(folder: Path, part: nn.Module, target: Domain) -> None:
 def load_part(folder: Path) -> nn.Module:
     """The part a finished run left."""
     path = folder / "part.safetensors"
-    spec, _ = fits(folder)
+    head = _head(folder)
     method = open_run(folder).experiment.method
-    if kept := _head(folder).get("kept"):
+    if kept := head.get("kept"):
         method = replace(method, policy=replace(method.policy, **kept))
-    part: nn.Module = method.part_for(spec)
+    part: nn.Module = method.part_for(Spec(**head["spec"]))
     try:
         part.load_state_dict(load_file(path))
     except RuntimeError as error:
