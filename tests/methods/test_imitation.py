@@ -157,8 +157,9 @@ def test_frozen_copies_are_the_same_whichever_arm_made_them(domains: Make) -> No
     both = build(source, target, **settings)
     values = both.streams[1].features.values  # type: ignore[attr-defined]
     assert both.streams[1].name == "target" and not np.array_equal(values[0], values[2])  # type: ignore[attr-defined]
-    both.augmentation.eval()  # type: ignore[attr-defined]
-    again = embedded(both.policy, target.tune, both.augmentation, both.bridge, 3, target.cache)  # type: ignore[attr-defined]
+    both.eval()  # type: ignore[attr-defined]
+    anew = target.cache.parent / "anew"
+    again = embedded(both.policy, target.tune, both.augmentation, both.bridge, 3, anew)  # type: ignore[attr-defined]
     assert not np.array_equal(again.values[0], again.values[2]) and not both.augmentation.training  # type: ignore[attr-defined]
 
 
