@@ -14,6 +14,7 @@ from causeway.agent import Agent
 from causeway.cache import Crop
 from causeway.data import Domain, Moments, Spec
 from causeway.errors import ConfigError, DataError
+from causeway.monitors import limits, none
 from worlds import OTHERS, Worlds
 
 
@@ -53,6 +54,17 @@ def made() -> Agent:
 def test_bridge_policy_action_map_and_monitor_follow_one_another() -> None:
     command = made().act(np.full((2, 1, 3, 4, 6), 3, np.uint8), np.array([[0.5], [1.5]], np.float32))
     assert command.tolist() == [[2 * (3 + 1 + 0.5) + 10], [2 * (3 + 1 + 1.5) + 10]]
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_where_the_monitor_changed_a_command_is_known() -> None:
+    meant = np.array([[0.5, 0.5], [2.0, -2.0], [np.nan, 0.5], [0.5, np.nan]], np.float32)
+    agent = Agent(Sum(), Brighter(), Remembering(lambda chunk: chunk[:, 0]), limits.Config().build())  # type: ignore[arg-type]
+    agent.command(meant[:, None])
+    assert agent.intervened.tolist() == [False, True, True, True]
+    agent.monitor = none.Config().build()
+    agent.command(meant[:, None])
+    assert agent.intervened.tolist() == [False] * 4, "a monitor that lets everything pass never intervenes"
 
 
 def test_nothing_in_an_agent_is_training() -> None:

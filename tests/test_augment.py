@@ -1,15 +1,19 @@
 """Augmentation, features on disk, and the noise bridge."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from causeway import config
 from causeway.augment import Augment, Augmentation
 from causeway.bridges import identity, noise
-from causeway.data import Moments, Spec
+from causeway.data import Domain, Moments, Spec
+from causeway.errors import ConfigError
 from causeway.features import embedded
 from causeway.policies import squeezenet
 
@@ -89,6 +93,24 @@ def test_state_is_mirrored_too(moments: Callable[..., Moments]) -> None:
     assert torch.equal(turned.state, batch.state * signs) and torch.equal(turned.actions, batch.actions)  # type: ignore[arg-type]
     assert torch.equal(turned.images[::2], batch.images[::2].flip(-1))
     assert torch.equal(turned.images[1::2], batch.images[1::2])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"name": "imitation", "augment": {"mirror": ["steering"]}},
+        {"name": "ridge", "policy": {"name": "squeezenet"}, "mirror": ["steering"]},
+    ],
+    ids=lambda settings: settings["name"],
+)
+def test_a_mirror_needs_a_single_camera(
+    settings: dict[str, Any], domains: Callable[..., tuple[Domain, Domain]]
+) -> None:
+    source, target = domains()
+    frames = np.repeat(target.unlabelled.frames, 2, 1)
+    pair = replace(target, unlabelled=replace(target.unlabelled, frames=frames))
+    with pytest.raises(ConfigError, match="mirror works with one camera, and there are 2"):
+        config.component("method", settings).build(source, pair, seed=0)
 
 
 def test_noise_spreads_from_none_to_its_level() -> None:

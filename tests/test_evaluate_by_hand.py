@@ -20,7 +20,10 @@ SUCCESS = {"success": config.component("metric", "success").build()}
 
 
 class Counting:
-    """An agent that plans the state and commands how many commands it gave since its last reset."""
+    """An agent that plans the state and commands how many commands it gave since its last reset.
+
+    Its monitor intervenes in every second one.
+    """
 
     def __init__(self) -> None:
         self.resets: list[list[bool]] = []
@@ -39,6 +42,7 @@ class Counting:
 
     def command(self, chunk: np.ndarray) -> np.ndarray:
         self.count += 1
+        self.intervened = np.full(len(chunk), self.count % 2 == 0)
         return chunk[:, 0] + np.array([self.count, 0], np.float32)
 
 
@@ -83,7 +87,7 @@ def test_each_group_of_worlds_begins_fresh_and_each_trace_ends_with_its_episode(
     assert worlds.built == [2, 1] and agent.resets == [[True, True], [True]]
     assert [(t.name, t.end, t.completion, t.error) for t in found] == [(s, "completed", 1.0, "") for s in "123"]
     assert [t.actions.tolist() for t in found] == [[[i + 1, i] for i in range(n)] for n in (2, 3, 4)]
-    assert found[0].signals["speed"].tolist() == [1, 2]
+    assert found[0].signals["speed"].tolist() == [1, 2] and found[0].signals["intervened"].tolist() == [0, 1]
 
 
 def test_driven_pictures_are_cropped_and_resized_as_recorded_ones_are() -> None:
@@ -119,6 +123,7 @@ def test_a_replay_begins_anew_after_every_break(moments: Callable[..., Moments])
     agent = Counting()
     found = replay(agent, recorded, Evaluation(stretch_s=100.0))  # type: ignore[arg-type]
     assert np.concatenate([t.actions[:, 0] for t in found]).tolist() == [1, 2, 3, 1, 2, 1, 2, 1, 2]
+    assert np.concatenate([t.signals["intervened"] for t in found]).tolist() == [0, 1, 0, 0, 1, 0, 1, 0, 1]
     assert [t.name for t in found] == ["0@0s", "1@0s"] and agent.resets == [[True]] * 4
     assert found[0].time_s is not None and found[0].time_s.tolist() == recorded.time_s[recorded.rows[:7]].tolist()
     assert np.array_equal(found[1].reference, recorded.actions[[20, 21]])  # type: ignore[arg-type,index]

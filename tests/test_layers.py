@@ -20,6 +20,7 @@ LAYERS = [  # a module may import from its own layer and those above it in this 
     {"train", "evaluate", "collect"},
     {"catalog", "config"},
     {"run"},
+    {"workers"},
     {"study"},
     {"results", "console"},
     {"findings", "pictures", "plots", "clouds", "film", "gallery", "report"},

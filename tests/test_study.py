@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tomli_w
 
-from causeway import config, evaluate, results, run, study
+from causeway import config, evaluate, results, run, workers
 from causeway.errors import ConfigError, DataError, Interrupted, InUse
 from causeway.evaluate import Measure
 from causeway.metrics import Trace
@@ -159,16 +159,28 @@ def finish(one: run.Run) -> None:
 
 def test_what_is_done_is_passed_over_and_starts_are_done_first(file: Path, steps: Steps) -> None:
     made = planned(file, "seeds=[0,1]")
-    done = made.runs[1].run
+    done = made.runs[3].run
     finish(done)
-    turned = Study(made.title, "", made.seeds, made.baseline, made.runs[::-1], made.folder)
-    assert carry_out(turned) == []
+    assert carry_out(made) == []
     assert done.folder.name == "plain-s1" and sorted(steps.worked) == ["plain-s0", "tuned-s0", "tuned-s1"]
     assert steps.worked.index("plain-s0") < steps.worked.index("tuned-s0")
     other = tomllib.loads((done.folder / "config.toml").read_text()) | {"seed": 9}
     (done.folder / "config.toml").write_text(tomli_w.dumps(other))
     with pytest.raises(ConfigError, match=r"begun with other settings \(seed: 9 there, 1 now\)"):
         carry_out(made)
+
+
+@pytest.mark.parametrize("order", ["abc", "cba", "bca", "acb"])
+def test_a_chain_of_starts_is_done_from_its_end_whatever_the_order_of_the_file(
+    order: str, file: Path, steps: Steps
+) -> None:
+    starts = {"a": "", "b": 'start = "a"', "c": 'start = "b"'}
+    arms = "\n".join(f"[arms.{arm}]\n{starts[arm]}" for arm in order)
+    file.write_text(EXPERIMENT.split("[arms")[0] + arms)
+    made = planned(file, "seeds=[0,1]")
+    carry_out(made)
+    assert steps.worked == ["a-s0", "a-s1", "b-s0", "b-s1", "c-s0", "c-s1"]
+    assert {p.run.folder.name: p.run.tree["start"] for p in made.runs}["c-s1"] == "{runs}/b-s1"
 
 
 def test_chosen_arms_are_done_with_those_that_they_begin_from(file: Path, steps: Steps) -> None:
@@ -192,7 +204,7 @@ def test_the_data_of_every_arm_is_looked_at_before_anything_starts(file: Path, s
     file.write_text(EXPERIMENT + '[arms.far]\ntarget.dataset.root = "{data}/far"\n[arms.long]\nhorizon = 2\n')
     made = planned(file, "seeds=[0,1]")
     carry_out(made)
-    assert len(steps.worked) == 8 and steps.looked == ["plain-s0", "far-s0", "long-s0"], "the same data but once"
+    assert len(steps.worked) == 8 and steps.looked == ["tuned-s0", "far-s0", "long-s0"], "the same data but once"
 
 
 @pytest.mark.parametrize("kind", [ConfigError, DataError])
@@ -210,8 +222,8 @@ def test_wrong_data_of_any_arm_ends_a_study_before_it_starts(
     with pytest.raises(kind, match="arm 'far': no picture"):
         carry_out(made)
     assert not steps.worked
-    finish(made.runs[1].run)
-    assert made.runs[1].arm == "far" and carry_out(made) == [], "what is done needs its data no more"
+    finish(made.runs[2].run)
+    assert made.runs[2].arm == "far" and carry_out(made) == [], "what is done needs its data no more"
 
 
 def test_two_processes_do_not_carry_out_one_study(file: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,11 +233,17 @@ def test_two_processes_do_not_carry_out_one_study(file: Path, steps: Steps, monk
         carry_out(made)
 
 
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are threads of this process, where what ``steps`` replaced is replaced."""
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", lambda jobs, *_: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(workers, "_work_alone", workers._work)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_study_goes_on_after_a_run_that_fails(
-    jobs: int, file: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    jobs: int, file: Path, steps: Steps, threads: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(study, "ProcessPoolExecutor", lambda jobs, *_: ThreadPoolExecutor(jobs))
     steps.broken = {"plain-s1": DataError("no picture"), "tuned-s0": FloatingPointError("step 3: loss is nan")}
     made = planned(file, "seeds=[0,1]")
     assert sorted(carry_out(made, jobs)) == ["plain-s1", "tuned-s0"]
@@ -245,23 +263,12 @@ def test_a_study_goes_on_after_a_run_that_fails(
     "end", [Interrupted("Stopped at step 3 and saved."), InUse("s is in use"), KeyboardInterrupt()]
 )
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_what_is_no_failure_ends_a_study_and_cancels_what_waits(
-    jobs: int, end: BaseException, file: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch
+def test_what_is_no_failure_ends_a_study_and_what_waits_is_not_begun(
+    jobs: int, end: BaseException, file: Path, steps: Steps, threads: None
 ) -> None:
-    cancelled: list[bool] = []
-
-    class Pool(ThreadPoolExecutor):
-        def __init__(self, jobs: int, *_: Any):
-            super().__init__(jobs)
-
-        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-            cancelled.append(cancel_futures)
-            super().shutdown(wait, cancel_futures=cancel_futures)
-
-    monkeypatch.setattr(study, "ProcessPoolExecutor", Pool)
-    steps.broken = {"plain-s0": end}
-    made = planned(file)
+    steps.broken = {"plain-s0": end, "plain-s1": end}
+    made = planned(file, "seeds=[0,1,2,3,4,5]")
     with pytest.raises(type(end)):
         carry_out(made, jobs)
-    assert steps.worked == ["plain-s0"] and made.runs[0].run.error == "", "to be gone on with, no failure"
-    assert jobs == 1 or cancelled[0]
+    assert sorted(steps.worked) == ["plain-s0", "plain-s1"][:jobs], "no more than the workers at hand"
+    assert made.runs[1].run.error == "", "to be gone on with, no failure"

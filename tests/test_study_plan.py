@@ -26,12 +26,12 @@ def test_what_a_file_leaves_out(file: Path) -> None:
     assert names(planned(file)) == ["all-s0"]
 
 
-def test_who_others_begin_from_comes_first_then_seed_by_seed(file: Path) -> None:
+def test_runs_stand_seed_by_seed_in_the_order_of_the_file(file: Path) -> None:
     made = planned(file, "seeds=[1,0]")
-    assert names(made) == ["plain-s0", "plain-s1", "tuned-s0", "tuned-s1"]
-    assert [p.run.experiment.seed for p in made.runs] == [0, 1, 0, 1]
-    assert made.runs[0].run.cache == file.parent / "cache" == made.runs[2].run.cache
-    assert made.runs[2].run.tree["start"] == "{runs}/plain-s0", "no machine's path"
+    assert names(made) == ["tuned-s0", "plain-s0", "tuned-s1", "plain-s1"]
+    assert [p.run.experiment.seed for p in made.runs] == [0, 0, 1, 1]
+    assert made.runs[0].run.cache == file.parent / "cache" == made.runs[1].run.cache
+    assert made.runs[2].run.tree["start"] == "{runs}/plain-s1", "of its own seed, and no machine's path"
 
 
 def test_a_swept_arm_begins_from_the_same_point(file: Path) -> None:
@@ -53,20 +53,10 @@ def test_a_swept_arm_begins_from_the_same_point(file: Path) -> None:
 def test_a_sweep_may_be_written_in_tables(file: Path) -> None:
     file.write_text(EXPERIMENT + "[sweep]\ntarget.limit = [0, 5]\n[sweep.method]\ntarget_weight = [0.25]\n")
     made = planned(file)
-    assert names(made) == [f"{a}-limit={n}-target_weight=0.25-s0" for a in ("plain", "tuned") for n in (0, 5)]
+    assert names(made) == [f"{a}-limit={n}-target_weight=0.25-s0" for a in ("tuned", "plain") for n in (0, 5)]
     assert [p.run.experiment.target.limit for p in made.runs] == [0, 5, 0, 5]
     assert made.runs[1].point == (("target.limit", 5), ("method.target_weight", 0.25))
     assert made.runs[1].label == "limit=5 target_weight=0.25"
-
-
-@pytest.mark.parametrize("order", ["abc", "cba", "bca", "acb"])
-def test_a_chain_of_starts_is_done_from_its_end_whatever_the_order_of_the_file(order: str, file: Path) -> None:
-    starts = {"a": "", "b": 'start = "a"', "c": 'start = "b"'}
-    arms = "\n".join(f"[arms.{arm}]\n{starts[arm]}" for arm in order)
-    file.write_text(EXPERIMENT.split("[arms")[0] + arms)
-    made = planned(file, "seeds=[0,1]")
-    assert names(made) == ["a-s0", "a-s1", "b-s0", "b-s1", "c-s0", "c-s1"]
-    assert [p.run.tree["start"] for p in made.runs][3:5] == ["{runs}/a-s1", "{runs}/b-s0"]
 
 
 def test_an_arm_may_begin_from_a_run_outside_the_study(file: Path, tmp_path: Path) -> None:

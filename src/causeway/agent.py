@@ -1,6 +1,6 @@
 """What is deployed and what is evaluated: a bridge, a policy, an action map and a monitor, in that order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ class Agent:
     bridge: Bridge
     action: ActionMap
     monitor: Monitor
+    intervened: NDArray[np.bool_] = field(init=False)  # (n,) where the monitor changed the last command
 
     def __post_init__(self) -> None:
         self.policy.eval()
@@ -44,4 +45,7 @@ class Agent:
 
     def command(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
         """Chunks (n, T, A) -> commands (n, A), through the action map and the monitor."""
-        return self.monitor(self.action(chunk))
+        meant = self.action(chunk)
+        safe = self.monitor(meant)
+        self.intervened = ((safe != meant) & np.isfinite(safe)).any(1)
+        return safe

@@ -6,7 +6,7 @@ import kornia.augmentation as K
 import torch
 from torch import Tensor, nn
 
-from .data import Batch, Spec
+from .data import Batch
 from .errors import ConfigError, nearest
 
 
@@ -37,8 +37,10 @@ class Augment:
 class Augmentation(nn.Module):
     """The changes of an ``Augment``, by kornia, each picture drawing its own; in evaluation nothing is changed."""
 
-    def __init__(self, config: Augment, state_names: tuple[str, ...], action_names: tuple[str, ...]):
+    def __init__(self, config: Augment, state_names: tuple[str, ...], action_names: tuple[str, ...], cameras: int = 1):
         super().__init__()
+        if config.mirror and cameras > 1:  # the left one would be the right one; nobody here knows which is which
+            raise ConfigError(f"mirror works with one camera, and there are {cameras}. Choose one, or do not mirror.")
         for name in config.mirror:
             if name not in (known := (*state_names, *action_names)):
                 raise ConfigError(f"augment.mirror: there is no state or action '{name}'. {nearest(name, known)}")
@@ -82,12 +84,6 @@ class Augmentation(nn.Module):
         if actions is not None:
             actions = torch.where(chosen[:, None, None], actions * self.action_signs.to(actions.device), actions)
         return state, actions
-
-
-def refuse_mirrored_cameras(mirror: tuple[str, ...], spec: Spec) -> None:
-    """In a mirror the left camera is the right one; nobody here knows which is which."""
-    if mirror and spec.cameras > 1:
-        raise ConfigError(f"mirror works with one camera, and there are {spec.cameras}. Choose one, or do not mirror.")
 
 
 def signs(names: tuple[str, ...], turned: tuple[str, ...]) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from . import catalog, config, console
-from .errors import ConfigError, DataError, Interrupted, MissingExtra, nearest
+from .errors import ConfigError, DataError, Interrupted, MissingExtra
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -242,30 +242,12 @@ def list_(kind: str = typer.Argument(""), name: str = typer.Argument("")) -> Non
         if len(of) > 1:
             raise ConfigError(f"'{kind}' is of several kinds. Say which: causeway list {of[0]} {kind}")
         if not of:  # else the name of a component says its kind
-            return console.settings(*_section(kind))
+            return console.section(kind)
         kind, name = of[0], kind
     if name:
         module = catalog.find(kind, name)
         return console.settings(module.__doc__ or "", module.Config)
     console.components(kinds)
-
-
-def _section(name: str) -> tuple[str, Any]:
-    """What a section of an experiment file is about, and its settings."""
-    from . import domain, evaluate, run, train
-
-    sections = {
-        "experiment": run.Experiment,
-        "source": domain.Config,
-        "target": domain.Config,
-        "picture": domain.Picture,
-        "train": train.Training,
-        "evaluate": evaluate.Evaluation,
-    }
-    if name not in sections:
-        known = [*catalog.FOLDERS, *sections]
-        raise ConfigError(f"There is no kind, component or section '{name}'. {nearest(name, known)}")
-    return sections[name].__doc__ or "", sections[name]
 
 
 def _experiment(file: Path, overrides: Sequence[str] | None) -> config.Tree:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import catalog
+from .errors import ConfigError, nearest
 
 
 def _interval(low: float, high: float, sign: str = "") -> str:
@@ -35,6 +36,24 @@ def settings(about: str, config: Any) -> None:
     for setting in catalog.settings(config):
         table.add_row(*setting)
     console.print(table)
+
+
+def section(name: str) -> None:
+    """What a section of an experiment file is about, and its settings."""
+    from . import domain, evaluate, run, train
+
+    sections: dict[str, Any] = {
+        "experiment": run.Experiment,
+        "source": domain.Config,
+        "target": domain.Config,
+        "picture": domain.Picture,
+        "train": train.Training,
+        "evaluate": evaluate.Evaluation,
+    }
+    if name not in sections:
+        known = [*catalog.FOLDERS, *sections]
+        raise ConfigError(f"There is no kind, component or section '{name}'. {nearest(name, known)}")
+    settings(sections[name].__doc__ or "", sections[name])
 
 
 def rows(lines: Sequence[Any]) -> None:

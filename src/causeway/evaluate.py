@@ -79,7 +79,7 @@ def _drive_together(
             if not np.isfinite(command).all():
                 raise FloatingPointError(f"the agent's command is {command[~np.isfinite(command)][0]}")
             seen, _, _, _, info = worlds.step(command)
-            steps.append((command.copy(), info))
+            steps.append((command.copy(), info | {"signal_intervened": agent.intervened}))
             ends = np.where(ends == "", np.asarray(info["end"], dtype=object), ends)
     except Exception as caught:  # a crash is a fact of these episodes, counted and never scored
         error = f"{type(caught).__name__}: {caught}"
@@ -132,11 +132,11 @@ def replay(agent: Agent, moments: Moments, settings: Evaluation) -> list[Trace]:
         ]
     )
     episode = moments.episode[moments.rows]
-    commands = np.empty_like(chunks[:, 0])
+    commands, intervened = np.empty_like(chunks[:, 0]), np.empty(len(chunks), np.float32)
     for i, chunk in enumerate(chunks):
         if i == 0 or moments.rows[i] != moments.rows[i - 1] + 1 or episode[i] != episode[i - 1]:
             agent.reset(np.ones(1, bool))
-        commands[i] = agent.command(chunk[None])[0]
+        commands[i], intervened[i] = agent.command(chunk[None])[0], agent.intervened[0]
     time_s = moments.time_s[moments.rows]
     stretch = np.floor(time_s / settings.stretch_s).astype(np.int64)
     truth = moments.actions[moments.rows]
@@ -144,8 +144,14 @@ def replay(agent: Agent, moments: Moments, settings: Evaluation) -> list[Trace]:
     parts = np.split(np.arange(len(commands)), np.sort(first)[1:])
     names = moments.episode_names or tuple(str(number) for number in range(int(episode.max()) + 1))
     return [
-        Trace(f"{names[key[0]]}@{key[1] * settings.stretch_s:g}s", commands[part], truth[part], time_s[part])
-        for key, part in zip(keys, parts)
+        Trace(
+            name=f"{names[number]}@{place * settings.stretch_s:g}s",
+            actions=commands[part],
+            reference=truth[part],
+            time_s=time_s[part],
+            signals={"intervened": intervened[part]},
+        )
+        for (number, place), part in zip(keys, parts)
     ]
 
 

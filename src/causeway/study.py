@@ -1,21 +1,16 @@
 """One experiment file whose arms, sweeps and seeds are runs: laid out, checked, and carried out."""
 
 import itertools
-import multiprocessing
-import os
 import re
-import threading
-import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from . import config, run
+from . import config, run, workers
 from .config import Tree
-from .disk import exclusive, whole
-from .errors import ConfigError, DataError, Interrupted, InUse, MissingExtra, nearest
+from .disk import exclusive
+from .errors import ConfigError, DataError, nearest
 from .metrics import Metric
 from .run import Run, flat
 
@@ -76,9 +71,11 @@ def plan(path: Path, folder: Path, overrides: Iterable[str], data: Path | None, 
         twin = next(name for name in folders if folders.count(name) > 1)
         raise ConfigError(f"Two runs would share the folder {twin}: a value of the sweep stands twice, or nearly.")
     linked = [_linked(p, planned, arms, data, cache) for p in planned]
+    _refuse_circles(linked)
     title = own.get("title", path.stem)
     metrics = config.metrics(own.get("metrics", {}))
-    return Study(title, own.get("about", ""), seeds, baseline, tuple(_ordered(linked)), folder, metrics)
+    runs = tuple(sorted(linked, key=lambda p: p.run.experiment.seed))  # all arms of a seed, then the next
+    return Study(title, own.get("about", ""), seeds, baseline, runs, folder, metrics)
 
 
 def _refuse_wrong_types(own: Tree) -> None:
@@ -164,17 +161,14 @@ def _linked(planned: Planned, others: Sequence[Planned], arms: Tree, data: Path 
     return Planned(planned.arm, planned.point, run.build(tree, planned.run.folder, data, cache))
 
 
-def _ordered(planned: list[Planned]) -> list[Planned]:
-    """Runs that others begin from come before those; otherwise the order of the file, seed by seed."""
+def _refuse_circles(planned: Sequence[Planned]) -> None:
     before = {str(p.run.folder): p.run.experiment.start for p in planned}
-    depths = {}
     for folder in before:
-        depths[folder], at = 0, folder
-        while (at := before.get(at, "")) in before:
-            depths[folder] += 1
-            if depths[folder] > len(before):
-                raise ConfigError(f"start: the arms begin from one another in a circle, through {Path(folder).name}.")
-    return sorted(planned, key=lambda p: (depths[str(p.run.folder)], p.run.experiment.seed))
+        passed, at = {folder}, folder
+        while (at := before[at]) in before:
+            if at in passed:
+                raise ConfigError(f"start: the arms begin from one another in a circle, through {Path(at).name}.")
+            passed.add(at)
 
 
 def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str]:
@@ -201,9 +195,9 @@ def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str
             waiting = {str(p.run.folder) for p in todo}
             batch = [p for p in todo if p.run.experiment.start not in waiting]
             todo = [p for p in todo if p.run.experiment.start in waiting]
-            for p, error in _finish(batch, jobs):
+            for one, error in workers.finish([p.run for p in batch], jobs):
                 done += 1
-                name = p.run.folder.name
+                name = one.folder.name
                 print(f"[{done}/{total}] {name}" + (f" FAILED: {error}" if error else ""), flush=True)
                 failed |= {name: error} if error else {}
         return list(failed)
@@ -237,47 +231,3 @@ def _rehearse(todo: Sequence[Planned]) -> None:
         except (ConfigError, DataError) as error:
             kind = ConfigError if isinstance(error, ConfigError) else DataError
             raise kind(f"arm '{p.arm}': {error}") from None
-
-
-def _finish(batch: Sequence[Planned], jobs: int) -> Iterator[tuple[Planned, str]]:
-    """Each run of ``batch`` once it is finished, and in a line why it failed, if it did."""
-    if jobs == 1:
-        for p in batch:
-            yield p, _work(p.run)
-        return
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _die_with_parent) as pool:
-        working = {pool.submit(_work, p.run): p for p in batch}
-        try:
-            for finished in as_completed(working):
-                yield working[finished], finished.result()
-        except BaseException:  # Ctrl-C reaches the workers too: each saves its run before it stops
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _die_with_parent() -> None:
-    """A killed study leaves no process behind that would hold on to a run's folder."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _work(one: Run) -> str:
-    """``run.work``; a failure is a fact of this run, told in its folder and in a line, and no end of the others."""
-    try:
-        run.work(one)
-    except Exception as error:
-        if isinstance(error, Interrupted | InUse):
-            raise
-        kind = "DataError" if isinstance(error, DataError) else type(error).__name__
-        line = f"{kind}: {error}"
-        about = line if isinstance(error, ConfigError | DataError | MissingExtra) else traceback.format_exc()
-        with whole(one.folder / "error.txt") as temporary:
-            temporary.write_text(f"{line}\n\n{about}", encoding="utf-8")
-        return line
-    return ""

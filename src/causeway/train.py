@@ -161,7 +161,8 @@ def _forget(log: Path, step: int) -> None:
             break  # the line a kill cut short
         if record["step"] < step or (record["step"] == step and "loss" not in record):
             kept.append(line + "\n")
-    log.write_text("".join(kept), encoding="utf-8")
+    with whole(log) as temporary:
+        temporary.write_text("".join(kept), encoding="utf-8")
 
 
 def _write(log: Any, record: dict[str, Any]) -> None:

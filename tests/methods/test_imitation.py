@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from causeway import config
-from causeway.augment import refuse_mirrored_cameras
 from causeway.data import Domain
 from causeway.errors import ConfigError
 from causeway.features import embedded
@@ -161,10 +160,3 @@ def test_frozen_copies_are_the_same_whichever_arm_made_them(domains: Make) -> No
     anew = target.cache.parent / "anew"
     again = embedded(both.policy, target.tune, both.augmentation, both.bridge, 3, anew)  # type: ignore[attr-defined]
     assert not np.array_equal(again.values[0], again.values[2]) and not both.augmentation.training  # type: ignore[attr-defined]
-
-
-def test_a_mirror_needs_a_single_camera(domains: Make) -> None:
-    _, target = domains()
-    with pytest.raises(ConfigError, match="mirror works with one camera, and there are 2"):
-        refuse_mirrored_cameras(("steering",), target.spec._replace(cameras=2))
-    refuse_mirrored_cameras((), target.spec._replace(cameras=2))

@@ -22,7 +22,6 @@ def after(monitor: Limits, *commands: list[float]) -> list[list[float]]:
 def test_range_and_rate_are_kept() -> None:
     made = fresh(low=-0.5, high=1.0, change=0.5)
     assert after(made, [2.0], [0.75], [-1.0], [-1.0], [-1.0]) == [[1.0], [0.75], [0.25], [-0.25], [-0.5]]
-    assert made.interventions == 4
 
 
 def test_what_is_not_finite_becomes_the_last_safe_command_or_nothing() -> None:
@@ -33,12 +32,6 @@ def test_what_is_not_finite_becomes_the_last_safe_command_or_nothing() -> None:
 
 def test_the_first_command_may_be_anything_in_range() -> None:
     assert after(fresh(change=0.125), [1.0], [0.0]) == [[1.0], [0.875]]
-
-
-def test_a_command_of_two_numbers_is_one_intervention() -> None:
-    made = fresh()
-    after(made, [2.0, -2.0], [1.0, -1.0])
-    assert made.interventions == 1
 
 
 def test_fresh_worlds_alone_forget() -> None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..alignments import none
-from ..augment import Augment, Augmentation, refuse_mirrored_cameras
+from ..augment import Augment, Augmentation
 from ..bridges import identity
 from ..data import Batch, Domain, Joint, Moments, Spec
 from ..errors import ConfigError
@@ -105,8 +105,7 @@ class Imitation(Method):
         self.alignment = config.alignment.build(self.policy.width, target.spec.horizon * target.spec.action)
         self.bridge = config.bridge.build()
         names = source.unlabelled.state_names, source.unlabelled.action_names
-        self.augmentation = Augmentation(config.augment, *names)
-        refuse_mirrored_cameras(config.augment.mirror, target.spec)
+        self.augmentation = Augmentation(config.augment, *names, target.spec.cameras)
         self.shares = shares(config.target_weight, config.guess_share, len(target.labelled), len(target.guessed))
         if start is not None:
             self.policy.load_state_dict(start.state_dict())

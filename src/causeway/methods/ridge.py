@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Laplace
 
-from ..augment import Augment, Augmentation, refuse_mirrored_cameras
+from ..augment import Augment, Augmentation
 from ..bridges import identity
 from ..data import Batch, Domain, Moments, Spec
 from ..errors import ConfigError
@@ -85,8 +85,7 @@ class Ridge(Method):
         self.shares = shares(config.target_weight, config.guess_share, len(target.labelled), len(target.guessed))
         self.policy = config.part_for(target.spec)
         self.policy.begin()
-        self.augmentation = Augmentation(Augment(mirror=config.mirror), *_names(target))
-        refuse_mirrored_cameras(config.mirror, target.spec)
+        self.augmentation = Augmentation(Augment(mirror=config.mirror), *_names(target), target.spec.cameras)
         first = source.labelled if self.shares["source"] else target.labelled
         self.policy.calibrate(first if len(first) else target.guessed)
         if config.mirror:

@@ -19,7 +19,7 @@ class Trace:
     time_s: NDArray[np.float64] | None = None  # (N,)
     end: str = ""  # how a driven episode ended: "completed", "off_road", "collision", "stuck", "timeout"
     completion: float = float("nan")  # the share of the route driven, 0..1
-    signals: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # measured each step: lane_offset_m ... (N,)
+    signals: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # (N,) each: intervened, lane_offset_m ...
     error: str = ""  # why the episode crashed; such a trace is counted, never scored
 
 

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 class Monitor(ABC):
     """Its Config has ``build() -> Monitor``. One monitor serves n worlds at once and may remember."""
 
-    interventions: int = 0  # how many commands it has changed
-
     @abstractmethod
     def reset(self, fresh: NDArray[np.bool_]) -> None:
         """Forget the past of the ``fresh`` (n,) worlds, whose episodes begin."""

@@ -31,7 +31,6 @@ class Limits(Monitor):
     def __init__(self, config: Config):
         self.config = config
         self.last: NDArray[np.float32] | None = None
-        self.interventions = 0
 
     def reset(self, fresh: NDArray[np.bool_]) -> None:
         if self.last is None or len(self.last) != len(fresh):
@@ -46,6 +45,5 @@ class Limits(Monitor):
         anchor = np.where(begun, past, 0.0)
         safe = np.where(np.isfinite(command), command, anchor).clip(c.low, c.high)
         safe = np.where(begun, safe.clip(anchor - c.change, anchor + c.change), safe).astype(np.float32)
-        self.interventions += int((safe != command).any(1).sum())
         self.last = safe.copy()
         return safe
