@@ -97,7 +97,7 @@ def test_killed_at_any_moment_it_goes_on_bit_for_bit(file: Path, tmp_path: Path,
     for lines in (3, 20, 41):
         process = processes.Process(target=_work, args=(file, tmp_path / "killed", recordings, changes))
         process.start()
-        until(partial(_lines, log, lines))
+        until(partial(written, log, lines))
         assert process.is_alive()
         process.kill()
         process.join()
@@ -112,7 +112,7 @@ def _work(file: Path, folder: Path, recordings: Path, changes: tuple[str, ...]) 
     run.work(one(file, folder, recordings, *changes))
 
 
-def _lines(log: Path, count: int) -> bool:
+def written(log: Path, count: int) -> bool:
     return log.exists() and len(log.read_text().splitlines()) >= count
 
 

@@ -1,10 +1,12 @@
 """A run and its folder: config.toml, log.jsonl, last.pt, part.safetensors, environment.json, traces of its tests."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -197,8 +199,14 @@ def train_part(run: Run, source: Domain, target: Domain) -> None:
 def _train_in_ranks(run: Run) -> None:
     """Train in processes of their own: the launcher begins its program once more for every further rank, and that
     program must then do this run's training and nothing else."""
-    with stopping() as stop:  # Ctrl-C reaches the ranks too: they save and leave
-        code = subprocess.Popen([sys.executable, "-m", "causeway", "rank", str(run.folder)]).wait()
+    command = [sys.executable, "-m", "causeway", "rank", str(run.folder)]
+    with stopping() as stop, subprocess.Popen(command, process_group=0) as ranks:
+        while ranks.poll() is None and not stop.wait(0.2):
+            pass
+        if stop.is_set():  # told by us alone, wherever Ctrl-C came from, they save and leave
+            with suppress(ProcessLookupError):
+                os.killpg(ranks.pid, signal.SIGINT)
+        code = ranks.wait()
     if stop.is_set():
         raise Interrupted("Stopped and saved. The same command goes on from there.")
     if code:

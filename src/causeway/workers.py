@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -41,27 +42,29 @@ def finish(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, str]]:
 
 
 def _begin() -> None:
-    """A worker is told when to stop by its study alone, and dies with it, lest it hold on to a run's folder."""
+    """A worker is told when to stop by its study alone."""
     os.setpgrp()  # else Ctrl-C in a terminal would reach it twice, and the second means: at once
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # between runs there is nothing to stop
-    parent = multiprocessing.parent_process()
-    assert parent is not None
+    die_with_parent()
+
+
+def die_with_parent() -> None:
+    """A killed program leaves no process behind that would go on writing in a run's folder."""
+    parent = os.getppid()
 
     def watch() -> None:
-        parent.join()
+        while os.getppid() == parent:
+            time.sleep(0.2)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
 def _interrupt(worker: BaseProcess) -> None:
-    """What Ctrl-C does, to a worker and to the ranks that it started."""
+    """What Ctrl-C does."""
     assert worker.pid is not None
     with suppress(ProcessLookupError):  # it has just ended
-        if os.getpgid(worker.pid) == worker.pid:
-            os.killpg(worker.pid, signal.SIGINT)
-        else:  # it has not begun
-            os.kill(worker.pid, signal.SIGINT)
+        os.kill(worker.pid, signal.SIGINT)
 
 
 def _work_alone(one: Run) -> str:
