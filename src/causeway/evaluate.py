@@ -179,8 +179,9 @@ def measure(runs: Sequence[Sequence[Trace]], metrics: Mapping[str, Metric]) -> d
         if metric.kind == "rate":
             count = sum(len(scored(traces)) for traces in runs)
             below, above = wilson(float(np.mean(values)), count)
-            low, high = max(0.0, min(low, below)), min(1.0, max(high, above))
-        found[name] = Measure(float(np.mean(values)), low, high)
+            low, high = min(low, below), max(high, above)
+        least, most = metric.bounds
+        found[name] = Measure(float(np.mean(values)), max(low, least), min(high, most))
     return found
 
 

@@ -1,5 +1,6 @@
 """From traces to one number. One file per metric."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,8 +29,9 @@ class Metric(ABC):
 
     version: ClassVar[int] = 1  # raised whenever the same traces would give another number
     direction: ClassVar[Literal["higher", "lower"]]  # which way is better
-    kind: ClassVar[Literal["rate", "mean"]] = "mean"  # a rate gets Wilson's interval, anything else a bootstrap
+    kind: ClassVar[Literal["rate", "mean"]] = "mean"  # a rate's interval is at least Wilson's
     unit: ClassVar[str] = ""
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)  # the least and the most it can be
 
     @abstractmethod
     def measure(self, traces: Sequence[Trace]) -> float:

@@ -21,6 +21,7 @@ class Collision(Metric):
 
     direction = "lower"
     kind = "rate"
+    bounds = (0.0, 1.0)
 
     def measure(self, traces: Sequence[Trace]) -> float:
         ended = [trace.end == "collision" for trace in traces if trace.end]

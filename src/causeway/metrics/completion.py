@@ -20,6 +20,7 @@ class Completion(Metric):
     """Mean of the completed share of the route, 0..1."""
 
     direction = "higher"
+    bounds = (0.0, 1.0)
 
     def measure(self, traces: Sequence[Trace]) -> float:
         shares = [trace.completion for trace in traces if trace.end]

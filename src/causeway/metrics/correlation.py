@@ -23,6 +23,7 @@ class Correlation(Recorded):
 
     version = 2
     direction = "higher"
+    bounds = (-1.0, 1.0)
 
     def compare(self, guess: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
         if truth.std() < 1e-9:

@@ -1,5 +1,6 @@
 """How far from the middle of its lane the vehicle drove, in metres, averaged over all steps of all episodes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class LaneOffset(Metric):
 
     direction = "lower"
     unit = "m"
+    bounds = (0.0, math.inf)
 
     def measure(self, traces: Sequence[Trace]) -> float:
         offsets = [trace.signals["lane_offset_m"] for trace in traces if "lane_offset_m" in trace.signals]

@@ -1,5 +1,6 @@
 """Mean absolute error of the predicted action, in the units of the recording."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ class MeanAbsoluteError(Recorded):
     """``mean(|p - y|)``."""
 
     direction = "lower"
+    bounds = (0.0, math.inf)
 
     def compare(self, guess: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
         return float(np.abs(guess - truth).mean())

@@ -1,5 +1,6 @@
 """Share of the variance of the recorded action that the prediction explains (1 is perfect, 0 a constant)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ class DeterminationCoefficient(Recorded):
     """``1 - sum((p - y)^2) / sum((y - mean(y))^2)``."""
 
     direction = "higher"
+    bounds = (-math.inf, 1.0)
 
     def compare(self, guess: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
         spread = float(np.square(truth - truth.mean()).sum())

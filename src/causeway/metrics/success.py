@@ -21,6 +21,7 @@ class Success(Metric):
 
     direction = "higher"
     kind = "rate"
+    bounds = (0.0, 1.0)
 
     def measure(self, traces: Sequence[Trace]) -> float:
         ended = [trace.end == "completed" for trace in traces if trace.end]
