@@ -115,7 +115,7 @@ def test_crashed_episodes_are_counted_once_for_all_metrics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def row(arm: str, metric: str, failed: int) -> results.Row:
-        return results.Row(arm, "", metric, 1, "lower", "", 1, 9, failed, Measure(0.5, 0.25, 0.75), None, "")
+        return results.Row(arm, "", metric, 1, "lower", "", 1, 9, failed, Measure(0.5, 0.25, 0.75), None, "", (0.5,))
 
     rows = [row("a", "mae", 2), row("a", "r2", 2), row("b", "mae", 1), row("b", "r2", 1)]
     pages: list[Path] = []

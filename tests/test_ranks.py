@@ -1,10 +1,9 @@
 """Several ranks (CI runs this file): processes that each add a batch of their own to a step."""
 
 import json
+import os
 import signal
-import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from safetensors.torch import load_file
 
 from causeway import run
 from causeway.train import learning_rate
-from test_run import EXPERIMENT, file, one, recordings, until, written  # noqa: F401
+from test_run import EXPERIMENT, alive, children, file, one, recordings, started, until, written  # noqa: F401
 
 RANKS = "train.devices=2"
 pytestmark = pytest.mark.slow
@@ -42,32 +41,33 @@ def test_a_step_of_two_ranks_follows_the_mean_of_their_gradients(file: Path, tmp
     assert made.tested
 
 
-def test_two_ranks_stop_together_and_a_killed_run_leaves_none_behind(
-    file: Path,  # noqa: F811
-    tmp_path: Path,
-    recordings: Path,  # noqa: F811
-) -> None:
-    file.write_text(EXPERIMENT.split("[arms")[0].replace("seeds = [0]\n", "").replace("steps = 12", "steps = 30000"))
-    command = [sys.executable, "-m", "causeway", "train", str(file), RANKS, "--data", str(recordings)]
-    command += ["--folder", str(tmp_path / "two"), "--cache", str(tmp_path / "cache")]
+def test_two_ranks_stop_together(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
     log = tmp_path / "two" / "log.jsonl"
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as started:
+    with started(running(file, tmp_path, recordings)) as process:
         until(partial(written, log, 20))
-        started.send_signal(signal.SIGINT)
-        _, said = started.communicate(timeout=60)
-    assert started.returncode == 130 and "goes on from there" in said, said
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "and saved. The same command goes on from there" in said, said
     before = torch.load(tmp_path / "two" / "last.pt", weights_only=True)["step"]
     assert 20 <= before < 30000
-    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
-    assert max(steps) <= before
+    assert max(json.loads(line)["step"] for line in log.read_text().splitlines()) <= before
 
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as started:
-        until(partial(written, log, len(steps) + 20))
-        started.kill()
-    time.sleep(1.0)
-    size = log.stat().st_size
-    time.sleep(1.0)
-    assert log.stat().st_size == size, "nobody writes any more"
+
+@pytest.mark.parametrize("moment", ["at first", "at work"])
+def test_a_killed_run_leaves_no_rank_behind(moment: str, file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    with started(running(file, tmp_path, recordings)) as process:
+        until(lambda: bool(children(process.pid)))
+        if moment == "at work":
+            until(partial(written, tmp_path / "two" / "log.jsonl", 20))
+        ranks = [pid for child in children(process.pid) for pid in (child, *children(child))]
+    assert len(ranks) == (2 if moment == "at work" else 1)
+    until(lambda: not any(alive(pid) for pid in ranks))
+
+
+def running(file: Path, folder: Path, recordings: Path) -> list[str]:  # noqa: F811
+    file.write_text(EXPERIMENT.split("[arms")[0].replace("seeds = [0]\n", "").replace("steps = 12", "steps = 30000"))
+    command = [sys.executable, "-m", "causeway", "train", str(file), RANKS, "--data", str(recordings)]
+    return [*command, "--folder", str(folder / "two"), "--cache", str(folder / "cache")]
 
 
 def test_a_rank_that_fails_ends_the_run(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811

@@ -33,7 +33,8 @@ from causeway.study import Study
 def row(arm: str, value: float, against: tuple[float, float, float] | None = None, **changes: Any) -> Row:
     found = Measure(*against) if against else None
     said = results.verdict(found, changes.get("direction", "higher"))
-    whole = Row(arm, "", "success", 1, "higher", "", 3, 30, 0, Measure(value, value - 0.1, value + 0.1), found, said)
+    measured = Measure(value, value - 0.1, value + 0.1)
+    whole = Row(arm, "", "success", 1, "higher", "", 3, 30, 0, measured, found, said, (value,) * 3)
     return whole._replace(**changes)
 
 

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -24,19 +24,22 @@ from causeway.datasets import Episode
 from causeway.errors import ConfigError, DataError, Interrupted
 from causeway.recorder import Recorder, Recording
 
-EXPERIMENT = """
+METHOD = '{ name = "imitation", batch = 8, policy = { name = "cnn", channels = [8, 8] } }'
+WITHOUT_METHOD = """
 seeds = [0]
 picture = { height = 32, width = 48 }
-method = { name = "imitation", batch = 8, policy = { name = "cnn", channels = [8, 8] } }
 train = { steps = 12, save_every = 4, log_every = 1, checks = 3, accelerator = "cpu", threads = 1 }
 source = { dataset = { name = "lerobot", root = "{data}/source" }, block_s = 1.0 }
 target = { dataset = { name = "lerobot", root = "{data}/target" }, block_s = 1.0, limit = 5 }
+"""
+ARMS = """
 [arms.plain]
 method.target_weight = 0.0
 [arms.tuned]
 start = "plain"
 method.target_weight = 1.0
 """
+EXPERIMENT = f"{WITHOUT_METHOD}method = {METHOD}\n{ARMS}"
 
 
 @pytest.fixture(scope="module")
@@ -255,33 +258,89 @@ def test_the_committed_experiments_are_well_formed(tmp_path: Path) -> None:
         assert planned.runs and tomllib.loads(path.read_text())["title"]
 
 
-def test_a_study_told_to_stop_saves_and_a_killed_one_leaves_nobody_behind(
-    file: Path, tmp_path: Path, recordings: Path
+@pytest.mark.parametrize("pressed", ["in a terminal", "alone", "at first"])
+def test_a_study_told_to_stop_saves_every_run_at_hand(
+    pressed: str, file: Path, tmp_path: Path, recordings: Path
 ) -> None:
-    command = [sys.executable, "-m", "causeway", "run", str(file), "--data", str(recordings), "--jobs", "2"]
-    changes = ["train.steps=100000", "train.save_every=100000"]
-    command += ["--folder", str(tmp_path / "s"), "--cache", str(tmp_path / "cache"), *changes]
-    folder = tmp_path / "s" / "plain-s0"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            until((folder / "log.jsonl").exists)
-            process.send_signal(signal.SIGINT)  # to the study alone, as a scheduler does
-            _, said = process.communicate(timeout=60)
-        finally:
-            process.kill()
+    with started(running(file, tmp_path, recordings)) as process:
+        if pressed == "at first":
+            until(lambda: len(children(process.pid)) == 3)  # two workers, and Python's tracker of their resources
+        else:
+            until(lambda: all((folder / "log.jsonl").exists() for folder in at_hand(tmp_path)))
+        (os.kill if pressed == "alone" else os.killpg)(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and said.splitlines()[-1].startswith("Stopped") and "Traceback" not in said
-    saved = torch.load(folder / "last.pt", weights_only=True)["step"]
+    saved = [(folder / "last.pt").exists() for folder in at_hand(tmp_path)]
+    assert saved == [pressed != "at first"] * 2
 
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+
+def test_a_study_told_to_stop_twice_does_not_wait(file: Path, tmp_path: Path, recordings: Path) -> None:
+    file.write_text(WITHOUT_METHOD + 'method = { name = "faulty", deaf = true }')
+    with started(running(file, tmp_path, recordings, "seeds=[0,1]")) as process:
+        until(lambda: all((tmp_path / "s" / f"all-s{seed}" / "config.toml").exists() for seed in (0, 1)))
+        time.sleep(1.0)  # until they are deaf
+        for _ in range(2):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.5)
+        _, said = process.communicate(timeout=10)
+    assert process.returncode == 130 and "Traceback" not in said
+
+
+@pytest.mark.parametrize("moment", ["at first", "at work"])
+def test_a_killed_study_leaves_nobody_behind(moment: str, file: Path, tmp_path: Path, recordings: Path) -> None:
+    with started(running(file, tmp_path, recordings)) as process:
+        if moment == "at work":
+            until(lambda: all((folder / "log.jsonl").exists() for folder in at_hand(tmp_path)))
+        else:
+            until(lambda: len(children(process.pid)) == 3)
+        workers = children(process.pid)
+    until(lambda: not any(alive(pid) for pid in workers))
+
+
+def test_a_worker_that_dies_ends_no_other_run(file: Path, tmp_path: Path, recordings: Path) -> None:
+    arms = {"dies": '{ name = "faulty", killed = true }', "fails": '{ name = "faulty" }', "learns": METHOD}
+    file.write_text(WITHOUT_METHOD + "".join(f"[arms.{arm}]\nmethod = {method}\n" for arm, method in arms.items()))
+    planned = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
+    assert sorted(study.carry_out(planned, jobs=2)) == ["dies-s0", "fails-s0"]
+    errors = {p.arm: p.run.error.splitlines()[0] for p in planned.runs if p.run.error}
+    assert errors["dies"].startswith("its process ended with code -9") and "nothing to learn" in errors["fails"]
+    assert {p.arm for p in planned.runs if p.run.tested} == {"learns"}
+
+
+def running(file: Path, folder: Path, recordings: Path, *changes: str) -> list[str]:
+    """A study of two workers with hours of work, of which nothing is saved on the way."""
+    command = [sys.executable, "-m", "causeway", "run", str(file), "--data", str(recordings), "--jobs", "2"]
+    command += ["--folder", str(folder / "s"), "--cache", str(folder / "cache"), "seeds=[0,1]"]
+    return [*command, "train.steps=100000", "train.save_every=100000", *changes]
+
+
+@contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A program as a terminal starts it, killed in the end."""
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+    ) as process:
         try:
-            until(lambda: logged(folder / "log.jsonl")[-1]["step"] > saved)
+            yield process
         finally:
             process.kill()
-    planned = study.plan(file, tmp_path / "s", changes, recordings, tmp_path / "cache")
 
-    def free() -> bool:
-        with suppress(DataError), run.held({p.arm: p.run for p in planned.runs}["plain"]):
-            return True
+
+def at_hand(folder: Path) -> list[Path]:
+    return [folder / "s" / name for name in ("plain-s0", "plain-s1")]
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())  # empty once it has ended
+    except (FileNotFoundError, ProcessLookupError):
         return False
-
-    until(free)

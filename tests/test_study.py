@@ -2,7 +2,6 @@
 
 import csv
 import tomllib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import tomli_w
 
-from causeway import config, evaluate, results, run, workers
+from causeway import config, evaluate, results, run
 from causeway.errors import ConfigError, DataError, Interrupted, InUse
 from causeway.evaluate import Measure
 from causeway.metrics import Trace
@@ -71,6 +70,13 @@ def test_too_few_episodes_in_common_are_too_few_to_tell() -> None:
     assert rows(finished("base", 1.0, episodes=6), finished("ours", 2.0))["ours", ""].verdict == "worse"
 
 
+def test_what_each_seed_alone_scored_is_told() -> None:
+    assert rows(*(finished("base", error, seed) for seed, error in ((0, 10.0), (1, 20.0))))["base", ""].by_seed == (
+        pytest.approx(13.5),
+        pytest.approx(23.5),
+    )
+
+
 def test_points_are_compared_at_the_same_point() -> None:
     both = [finished("base", 1.0, limit=0), finished("base", 2.0, limit=5)]
     found = rows(*both, finished("ours", 3.0, limit=5), finished("ours", 3.0, limit=9))
@@ -104,8 +110,9 @@ def test_a_verdict_needs_an_interval_without_zero(against: Any, direction: str, 
 def test_results_are_written_in_full(tmp_path: Path) -> None:
     against = Measure(-1 / 3, -0.5, -0.25)
     about = "mae", 1, "lower", "m"
-    base = results.Row("base", "", *about, 1, 8, 0, Measure(1.0, 0.5, 2.0), None, "")
-    ours = results.Row("ours", "limit=5", *about, 2, 9, 1, Measure(0.75, np.nan, np.nan), against, "better")
+    base = results.Row("base", "", *about, 1, 8, 0, Measure(1.0, 0.5, 2.0), None, "", (1.0,))
+    few = Measure(0.75, np.nan, np.nan)
+    ours = results.Row("ours", "limit=5", *about, 2, 9, 1, few, against, "better", (0.5, 1.0))
     write_csv([base, ours], tmp_path / "r.csv")
     with open(tmp_path / "r.csv", newline="") as file:
         first, second = csv.DictReader(file)
@@ -113,6 +120,7 @@ def test_results_are_written_in_full(tmp_path: Path) -> None:
         **{"arm": "ours", "point": "limit=5", "metric": "mae", "version": "1", "direction": "lower", "unit": "m"},
         **{"seeds": "2", "episodes": "9", "failed": "1", "value": "0.75", "low": "nan", "high": "nan"},
         **{"difference": repr(-1 / 3), "difference_low": "-0.5", "difference_high": "-0.25", "verdict": "better"},
+        "by_seed": "0.5 1.0",
     }
     assert first["difference"] == first["difference_low"] == first["verdict"] == "" and first["high"] == "2.0"
 
@@ -233,20 +241,10 @@ def test_two_processes_do_not_carry_out_one_study(file: Path, steps: Steps, monk
         carry_out(made)
 
 
-@pytest.fixture
-def threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers are threads of this process, where what ``steps`` replaced is replaced."""
-    monkeypatch.setattr(workers, "ProcessPoolExecutor", lambda jobs, *_: ThreadPoolExecutor(jobs))
-    monkeypatch.setattr(workers, "_work_alone", workers._work)
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_study_goes_on_after_a_run_that_fails(
-    jobs: int, file: Path, steps: Steps, threads: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_study_goes_on_after_a_run_that_fails(file: Path, steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
     steps.broken = {"plain-s1": DataError("no picture"), "tuned-s0": FloatingPointError("step 3: loss is nan")}
     made = planned(file, "seeds=[0,1]")
-    assert sorted(carry_out(made, jobs)) == ["plain-s1", "tuned-s0"]
+    assert sorted(carry_out(made)) == ["plain-s1", "tuned-s0"]
     assert sorted(steps.worked) == ["plain-s0", "plain-s1", "tuned-s0", "tuned-s1"]
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
@@ -262,13 +260,9 @@ def test_a_study_goes_on_after_a_run_that_fails(
 @pytest.mark.parametrize(
     "end", [Interrupted("Stopped at step 3 and saved."), InUse("s is in use"), KeyboardInterrupt()]
 )
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_what_is_no_failure_ends_a_study_and_what_waits_is_not_begun(
-    jobs: int, end: BaseException, file: Path, steps: Steps, threads: None
-) -> None:
-    steps.broken = {"plain-s0": end, "plain-s1": end}
-    made = planned(file, "seeds=[0,1,2,3,4,5]")
+def test_what_is_no_failure_ends_a_study(end: BaseException, file: Path, steps: Steps) -> None:
+    steps.broken = {"plain-s0": end}
+    made = planned(file, "seeds=[0,1]")
     with pytest.raises(type(end)):
-        carry_out(made, jobs)
-    assert sorted(steps.worked) == ["plain-s0", "plain-s1"][:jobs], "no more than the workers at hand"
-    assert made.runs[1].run.error == "", "to be gone on with, no failure"
+        carry_out(made)
+    assert steps.worked == ["plain-s0"] and made.runs[1].run.error == "", "to be gone on with, no failure"

@@ -21,7 +21,9 @@ class Agent:
     bridge: Bridge
     action: ActionMap
     monitor: Monitor
-    intervened: NDArray[np.bool_] = field(init=False)  # (n,) where the monitor changed the last command
+    intervened: NDArray[np.bool_] = field(
+        init=False, repr=False, compare=False
+    )  # (n,) where the monitor changed the last command
 
     def __post_init__(self) -> None:
         self.policy.eval()
@@ -46,6 +48,6 @@ class Agent:
     def command(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
         """Chunks (n, T, A) -> commands (n, A), through the action map and the monitor."""
         meant = self.action(chunk)
-        safe = self.monitor(meant)
+        safe = self.monitor(meant.copy())
         self.intervened = ((safe != meant) & np.isfinite(safe)).any(1)
         return safe

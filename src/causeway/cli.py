@@ -147,9 +147,8 @@ def train(
 def rank(folder: Path) -> None:
     """The training of one rank of a run that has several; started by that run itself."""
     from . import run as runs
-    from .workers import die_with_parent
 
-    die_with_parent()
+    runs.leave_with_parent()
     one = runs.open_run(folder)
     runs.train_part(one, *runs.domains(one))
 

@@ -167,8 +167,8 @@ def measure(runs: Sequence[Sequence[Trace]], metrics: Mapping[str, Metric]) -> d
     """Each metric, averaged over ``runs`` (one list of traces a seed), with its 95 % interval.
 
     The interval is a bootstrap over episodes, the same for all runs, and over runs; it is at least Student's over
-    runs, since few runs resampled look too sure, and a rate's is at least Wilson's. It is (nan, nan) for fewer than
-    FEWEST episodes. Metrics that the traces hold nothing for are left out.
+    runs, since few runs resampled look too sure, and a rate's is at least Wilson's. It ends at the metric's bounds, and
+    is (nan, nan) for fewer than FEWEST episodes. Metrics that the traces hold nothing for are left out.
     """
     found = {}
     for name, metric in metrics.items():

@@ -28,6 +28,7 @@ class Row(NamedTuple):
     measure: Measure
     against: Measure | None  # minus the baseline at the same point, paired
     verdict: str
+    by_seed: tuple[float, ...]  # the metric of each run alone
 
 
 def table(study: Study, metrics: Mapping[str, Metric]) -> list[Row]:
@@ -49,7 +50,8 @@ def table(study: Study, metrics: Mapping[str, Metric]) -> list[Row]:
             count = sum(len(run_traces) for run_traces in runs)
             counts = len(runs), count, crashed
             about = name, metric.version, metric.direction, metric.unit
-            rows.append(Row(arm, label, *about, *counts, measured, against, verdict(against, metric.direction)))
+            own = tuple(metric.measure(evaluate.scored(run_traces)) for run_traces in runs)
+            rows.append(Row(arm, label, *about, *counts, measured, against, verdict(against, metric.direction), own))
     return rows
 
 
@@ -76,9 +78,21 @@ def verdict(against: Measure | None, direction: str) -> str:
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
     """``results.csv``: one line a row, numbers in full."""
-    head = [*Row._fields[:9], "value", "low", "high", "difference", "difference_low", "difference_high", "verdict"]
+    head = [
+        *Row._fields[:9],
+        "value",
+        "low",
+        "high",
+        "difference",
+        "difference_low",
+        "difference_high",
+        "verdict",
+        "by_seed",
+    ]
     with whole(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file)
         lines.writerow(head)
         for row in rows:
-            lines.writerow([*row[:9], *row.measure, *(row.against or ("", "", "")), row.verdict])
+            lines.writerow(
+                [*row[:9], *row.measure, *(row.against or ("", "", "")), row.verdict, " ".join(map(repr, row.by_seed))]
+            )

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -200,17 +202,29 @@ def _train_in_ranks(run: Run) -> None:
     """Train in processes of their own: the launcher begins its program once more for every further rank, and that
     program must then do this run's training and nothing else."""
     command = [sys.executable, "-m", "causeway", "rank", str(run.folder)]
-    with stopping() as stop, subprocess.Popen(command, process_group=0) as ranks:
-        while ranks.poll() is None and not stop.wait(0.2):
-            pass
+    with stopping() as stop, subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0) as ranks:
+        while ranks.poll() is None and not stop.is_set():
+            time.sleep(0.1)
         if stop.is_set():  # told by us alone, wherever Ctrl-C came from, they save and leave
             with suppress(ProcessLookupError):
                 os.killpg(ranks.pid, signal.SIGINT)
         code = ranks.wait()
-    if stop.is_set():
-        raise Interrupted("Stopped and saved. The same command goes on from there.")
+    if stop.is_set() and code in (0, 130, -signal.SIGINT):
+        saved = (run.folder / "last.pt").exists()
+        raise Interrupted(f"Stopped{' and saved' * saved}. The same command goes on{' from there' * saved}.")
     if code:
         raise ConfigError(f"{run.folder}: a rank ended with code {code}; what it said stands above.")
+
+
+def leave_with_parent() -> None:
+    """In a rank: end when the run that started it does, which holds the other end of standard input."""
+
+    def listen() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
 
 
 def test(run: Run, target: Domain) -> list[Trace]:

@@ -40,6 +40,11 @@ class Planned:
     run: Run
 
     @property
+    def start(self) -> Path | None:
+        """The folder of the run that this one begins from, if any."""
+        return Path(self.run.experiment.start) if self.run.experiment.start else None
+
+    @property
     def label(self) -> str:
         """The swept settings in a few letters, e.g. ``limit=20``."""
         return " ".join(f"{key.rsplit('.', 1)[-1]}={value}" for key, value in self.point)
@@ -162,13 +167,14 @@ def _linked(planned: Planned, others: Sequence[Planned], arms: Tree, data: Path 
 
 
 def _refuse_circles(planned: Sequence[Planned]) -> None:
-    before = {str(p.run.folder): p.run.experiment.start for p in planned}
+    before = {p.run.folder: p.start for p in planned}
     for folder in before:
-        passed, at = {folder}, folder
-        while (at := before[at]) in before:
+        passed, at = {folder}, before[folder]
+        while at in before:
             if at in passed:
-                raise ConfigError(f"start: the arms begin from one another in a circle, through {Path(at).name}.")
+                raise ConfigError(f"start: the arms begin from one another in a circle, through {at.name}.")
             passed.add(at)
+            at = before[at]
 
 
 def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str]:
@@ -192,9 +198,9 @@ def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str
         done = total - len(todo)
         print(f"{study.title}: {total} runs, {done} done before.", flush=True)
         while todo:  # runs that others begin from are finished first
-            waiting = {str(p.run.folder) for p in todo}
-            batch = [p for p in todo if p.run.experiment.start not in waiting]
-            todo = [p for p in todo if p.run.experiment.start in waiting]
+            waiting = {p.run.folder for p in todo}
+            batch = [p for p in todo if p.start not in waiting]
+            todo = [p for p in todo if p.start in waiting]
             for one, error in workers.finish([p.run for p in batch], jobs):
                 done += 1
                 name = one.folder.name
@@ -211,8 +217,8 @@ def _wanted(study: Study, arms: Sequence[str]) -> list[Planned]:
             raise ConfigError(f"There is no arm '{arm}'. {nearest(arm, known)}")
     chosen = [p for p in study.runs if not arms or p.arm in arms]
     while True:
-        needed = {p.run.experiment.start for p in chosen}
-        more = [p for p in study.runs if p not in chosen and str(p.run.folder) in needed]
+        needed = {p.start for p in chosen}
+        more = [p for p in study.runs if p not in chosen and p.run.folder in needed]
         if not more:
             return [p for p in study.runs if p in chosen]
         chosen += more

@@ -67,6 +67,8 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
         return bool(fabric.is_global_zero)
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     start = restore(folder, method, optimizer)
+    if fabric.is_global_zero:
+        _forget(folder / "log.jsonl", start)
     module, optimizer = fabric.setup(method, optimizer)
     module.mark_forward_method("cost")
     method.train()
@@ -140,12 +142,10 @@ def restore(folder: Path, method: Method, optimizer: Any) -> int:
     """Load the last checkpoint, if any, into ``method`` and ``optimizer``; the step to go on from."""
     path = folder / "last.pt"
     if not path.exists():
-        (folder / "log.jsonl").unlink(missing_ok=True)
         return 0
     saved = torch.load(path, weights_only=True, map_location="cpu")
     method.load_state_dict(saved["method"])
     optimizer.load_state_dict(saved["optimizer"])
-    _forget(folder / "log.jsonl", saved["step"])
     return int(saved["step"])
 
 

@@ -1,16 +1,16 @@
 """Runs carried out one after another, or several at a time, each in a process of its own."""
 
-import itertools
 import multiprocessing
 import os
+import queue
 import signal
 import threading
-import time
 import traceback
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from . import run
 from .disk import whole
@@ -19,59 +19,121 @@ from .run import Run
 
 
 def finish(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, str]]:
-    """Each of ``runs`` once it is finished, ``jobs`` at a time, and in a line why it failed, if it did."""
+    """Each of ``runs`` once it is finished, ``jobs`` at a time, and in a line why it failed, if it did.
+
+    Ctrl-C has the runs at hand saved first; a second one does not wait for that.
+    """
     if jobs == 1:
         for one in runs:
             yield one, _work(one)
         return
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin) as pool:
-        working: dict[Future[str], Run] = {}
-        waiting = iter(runs)
+    waiting, workers = deque(runs), [Worker() for _ in runs[:jobs]]
+    try:
+        while waiting or any(worker.run for worker in workers):
+            for worker in workers:
+                if waiting and not worker.run:
+                    worker.give(waiting.popleft())
+            ready = wait([worker.line for worker in workers if worker.run])
+            for worker in workers:
+                if worker.line in ready:
+                    yield worker.take()
+    except BaseException:
+        _stop([worker for worker in workers if worker.run])
+        raise
+    finally:
+        for worker in workers:
+            worker.leave()
+
+
+def _stop(workers: Sequence["Worker"]) -> None:
+    try:
+        for worker in workers:
+            with suppress(OSError):  # it has just died
+                worker.line.send(None)
+        for worker in workers:
+            with suppress(EOFError, OSError):
+                worker.line.recv()
+    except KeyboardInterrupt:
+        for worker in workers:
+            worker.process.kill()
+
+
+class Worker:
+    """A process that does one run after another, as this end sees it. It dies with this one."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self.run: Run | None = None  # what it is doing
+        context = multiprocessing.get_context("spawn")
+        self.line, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs,))
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # it hears of Ctrl-C from us alone
+        self.process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+
+    def give(self, one: Run) -> None:
+        """Have it do ``one``."""
+        self.run = one
+        with suppress(OSError):  # it has died: ``take`` says so
+            self.line.send(one)
+
+    def take(self) -> tuple[Run, str]:
+        """What it has done, and in a line why that failed, if it did; what ends a study is raised."""
+        one, self.run = self.run, None
+        assert one is not None
         try:
-            while True:  # no more at once than there are workers: what lies in a pool's queue cannot be taken back
-                free = jobs - len(working)
-                working |= {pool.submit(_work_alone, one): one for one in itertools.islice(waiting, free)}
-                if not working:
-                    return
-                for finished in wait(working, return_when=FIRST_COMPLETED).done:
-                    yield working.pop(finished), finished.result()
-        except BaseException:
-            for worker in multiprocessing.active_children():  # each saves its run before it stops
-                _interrupt(worker)
-            raise
+            said: Any = self.line.recv()
+        except (EOFError, OSError):
+            self.leave()
+            code = self.process.exitcode
+            self._begin()
+            return one, _failed(one, f"its process ended with code {code}, as one that runs out of memory does.")
+        if isinstance(said, BaseException):
+            raise said
+        return one, said
+
+    def leave(self) -> None:
+        """End it, at once if it is at work."""
+        self.line.close()
+        self.process.join()
 
 
-def _begin() -> None:
-    """A worker is told when to stop by its study alone."""
-    os.setpgrp()  # else Ctrl-C in a terminal would reach it twice, and the second means: at once
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # between runs there is nothing to stop
-    die_with_parent()
+def _serve(line: Connection) -> None:
+    """The worker's end."""
+    os.setpgrp()  # else Ctrl-C in a terminal would reach it beside what we tell it, and the second means: at once
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    given: queue.SimpleQueue[Run] = queue.SimpleQueue()
+    stopped = threading.Event()
+
+    def listen() -> None:
+        while True:
+            try:
+                said = line.recv()
+            except Exception:  # nobody is left to work for, or this process does not understand them
+                os._exit(1)
+            if said is None:
+                stopped.set()
+                os.kill(os.getpid(), signal.SIGINT)
+            else:
+                given.put(said)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        line.send(_answer(given.get(), stopped))
 
 
-def die_with_parent() -> None:
-    """A killed program leaves no process behind that would go on writing in a run's folder."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _interrupt(worker: BaseProcess) -> None:
-    """What Ctrl-C does."""
-    assert worker.pid is not None
-    with suppress(ProcessLookupError):  # it has just ended
-        os.kill(worker.pid, signal.SIGINT)
-
-
-def _work_alone(one: Run) -> str:
-    """``_work``, in a worker."""
+def _answer(one: Run, stopped: threading.Event) -> str | BaseException:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        if stopped.is_set():
+            raise Interrupted("Stopped before it began.")
         return _work(one)
+    except BaseException as error:
+        return error
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -84,9 +146,13 @@ def _work(one: Run) -> str:
         if isinstance(error, Interrupted | InUse):
             raise
         kind = "DataError" if isinstance(error, DataError) else type(error).__name__
-        line = f"{kind}: {error}"
-        about = line if isinstance(error, ConfigError | DataError | MissingExtra) else traceback.format_exc()
-        with whole(one.folder / "error.txt") as temporary:
-            temporary.write_text(f"{line}\n\n{about}", encoding="utf-8")
-        return line
+        known = isinstance(error, ConfigError | DataError | MissingExtra)
+        return _failed(one, f"{kind}: {error}", "" if known else traceback.format_exc())
     return ""
+
+
+def _failed(one: Run, line: str, about: str = "") -> str:
+    one.folder.mkdir(parents=True, exist_ok=True)
+    with whole(one.folder / "error.txt") as temporary:
+        temporary.write_text(f"{line}\n\n{about or line}", encoding="utf-8")
+    return line

@@ -52,6 +52,14 @@ def test_rates_get_the_interval_of_rates() -> None:
     assert kinds == {"success": "rate", "collision": "rate", "completion": "mean"}
 
 
+def test_intervals_end_where_a_metric_can_be() -> None:
+    names = ("success", "collision", "completion", "correlation", "r2", "mae", "lane_offset")
+    bounds = {name: config.component("metric", name).build().bounds for name in names}
+    assert bounds["success"] == bounds["collision"] == bounds["completion"] == (0, 1)
+    assert bounds["correlation"] == (-1, 1) and bounds["r2"] == (-np.inf, 1)
+    assert bounds["mae"] == bounds["lane_offset"] == (0, np.inf)
+
+
 def test_the_chosen_action_is_scored_over_all_moments_together() -> None:
     traces = [recorded([1, 2], [1, 4]), recorded([3, 3, 3, 9], None), recorded([0], [4])]
     assert score("mae", traces, index=1) == pytest.approx((0 + 2 + 4) / 3)
