@@ -39,6 +39,7 @@ method.target_weight = 0.0
 start = "plain"
 method.target_weight = 1.0
 """
+HERE = str(Path(__file__).parent)
 EXPERIMENT = f"{WITHOUT_METHOD}method = {METHOD}\n{ARMS}"
 
 
@@ -323,7 +324,7 @@ def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [os.getenv("PYTHONPATH"), HERE]))},
     ) as process:
         try:
             yield process

@@ -15,7 +15,7 @@ from causeway.errors import ConfigError, DataError, Interrupted, InUse
 from causeway.evaluate import Measure
 from causeway.metrics import Trace
 from causeway.results import table, verdict, write_csv
-from causeway.study import Planned, Study, carry_out
+from causeway.study import Planned, Study, carry_out, plan
 from planning import EXPERIMENT, planned
 
 METRICS = {name: config.component("metric", name).build() for name in ("mae", "success")}
@@ -189,6 +189,13 @@ def test_a_chain_of_starts_is_done_from_its_end_whatever_the_order_of_the_file(
     carry_out(made)
     assert steps.worked == ["a-s0", "a-s1", "b-s0", "b-s1", "c-s0", "c-s1"]
     assert {p.run.folder.name: p.run.tree["start"] for p in made.runs}["c-s1"] == "{runs}/b-s1"
+
+
+def test_a_study_may_lie_in_the_present_folder(file: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    made = plan(file, Path("."), (), file.parent)
+    carry_out(made, arms=["tuned"])
+    assert steps.worked == ["plain-s0", "tuned-s0"]
 
 
 def test_chosen_arms_are_done_with_those_that_they_begin_from(file: Path, steps: Steps) -> None:
