@@ -45,10 +45,11 @@ class Spec(NamedTuple):
 
 
 class Joint(NamedTuple):
-    """What an alignment compares: features and the actions they led to."""
+    """What an alignment compares: features, the actions they led to, and the state they were in."""
 
     features: Tensor  # (B, D)
-    actions: Tensor  # (B, T * A)
+    actions: Tensor  # (B, T, A) in units of the demonstrations' spread
+    state: Tensor | None = None  # (B, S) likewise
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from causeway.alignments import _sinkhorn
-from causeway.alignments._sinkhorn import unbalanced_plan
+from causeway.alignments._sinkhorn import paired_plan, unbalanced_plan, unrolled
 from causeway.alignments.transport import Config, squared_distances
 from causeway.data import Joint
 from causeway.errors import ConfigError
@@ -51,6 +51,104 @@ def test_the_plan_is_that_of_pot(shape: tuple[int, int], blur: float, reach: flo
     plan, optimum = unbalanced_plan(cost, blur, reach, iterations=2000, tolerance=1e-11)
     torch.testing.assert_close(plan, oracle, rtol=1e-5, atol=1e-10)
     torch.testing.assert_close(optimum, objective(oracle, cost, blur, reach), rtol=1e-8, atol=0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("reach", [(0.5, math.inf), (math.inf, 0.5), (2.0, 0.1)])
+def test_semi_relaxed_plans_are_those_of_pot(shape: tuple[int, int], reach: tuple[float, float]) -> None:
+    cost = cost_of(*shape)
+    n, m = shape
+    a, b = np.full(n, 1 / n), np.full(m, 1 / m)
+    oracle = torch.from_numpy(
+        ot.unbalanced.sinkhorn_unbalanced(
+            a, b, cost.numpy(), 0.2, reach, reg_type="kl", numItermax=20_000, stopThr=1e-13
+        )
+    )
+    plan, optimum = unbalanced_plan(cost, 0.2, reach, iterations=4000, tolerance=1e-12)
+    torch.testing.assert_close(plan, oracle, rtol=1e-5, atol=1e-10)
+    if reach[0] == math.inf:
+        torch.testing.assert_close(plan.sum(1), torch.full((n,), 1 / n).double())
+    again = unrolled(cost, 0.2, reach, sweeps=4000)
+    torch.testing.assert_close(again.plan, oracle, rtol=1e-5, atol=1e-10)
+    torch.testing.assert_close(again.optimum, optimum, rtol=1e-7, atol=0)
+
+
+@pytest.mark.parametrize("reach", [(0.5, 0.5), (0.3, 0.1), (0.5, math.inf)])
+def test_a_paired_plan_is_that_of_pot_with_a_diagonal_reference(reach: tuple[float, float]) -> None:
+    cost = cost_of(7, 7)
+    plan, optimum = paired_plan(cost, 0.1, reach)
+    a, reference = np.full(7, 1 / 7), np.eye(7) / 7
+    if math.inf not in reach:
+        oracle = ot.unbalanced.sinkhorn_unbalanced(
+            a, a, cost.numpy(), 0.1, reach, reg_type="kl", c=reference, numItermax=20_000, stopThr=1e-15
+        )
+        torch.testing.assert_close(plan, torch.from_numpy(oracle), rtol=1e-6, atol=1e-12)
+    between, p = cost.diagonal(), plan.diagonal()
+    relaxed = [r for r in reach if r < math.inf]
+    worth = (p * between).sum()
+    for weight in (0.1, *relaxed):
+        worth = worth + weight * (torch.special.xlogy(p, p * 7) - p + 1 / 7).sum()
+    torch.testing.assert_close(optimum, worth)
+    assert (plan - torch.diag(p)).abs().max() == 0 and (math.inf not in reach or p.sum().item() == pytest.approx(1))
+
+
+def test_the_published_settings_are_a_robust_distance_between_pairs() -> None:
+    """arXiv 2509.18631: reg .1 and tau .05 with a diagonal reference give ``exp(-5 cost_ii) / N``."""
+    cost = cost_of(5, 5)
+    torch.testing.assert_close(
+        paired_plan(cost, 0.1, (0.05, 0.05)).plan.diagonal(), torch.exp(-5 * cost.diagonal()) / 5
+    )
+
+
+def test_a_paired_plan_needs_pairs() -> None:
+    z = torch.randn(4, 3)
+    with pytest.raises(ConfigError, match="as many source as target moments, not 4 and 3"):
+        Config(plan="paired").build(3, 1)(joint(z), joint(z[:3]), 0.0)
+    with pytest.raises(ConfigError, match="nothing to unroll"):
+        Config(plan="paired", gradient="unrolled").build(3, 1)
+
+
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("plan", ["full", "paired"])
+def test_the_loss_has_the_gradient_of_its_optimum_whoever_may_be_matched(plan: str, relative: bool) -> None:
+    draw = torch.Generator().manual_seed(3)
+    z = [torch.randn(5, 2, generator=draw, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    x = [torch.randn(5, 1, generator=draw, dtype=torch.float64) for _ in range(2)]
+    settings = {"plan": plan, "relaxed": "source", "relative": relative, "blur": 0.3, "tolerance": 1e-12}
+    align = Config(**settings, iterations=5000).build(2, 1)  # type: ignore[arg-type]
+    assert torch.autograd.gradcheck(
+        lambda s, t: align(Joint(s, x[0]), Joint(t, x[1]), 0.0), z, eps=1e-5, atol=1e-6, rtol=1e-4
+    )
+
+
+def test_an_unrolled_gradient_meets_the_held_one_as_sweeps_converge() -> None:
+    draw = torch.Generator().manual_seed(4)
+    z = [torch.randn(9, 3, generator=draw, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    x = [torch.randn(9, 1, generator=draw, dtype=torch.float64) for _ in range(2)]
+
+    def gradients(**settings: object) -> Tensor:
+        loss = Config(**settings).build(3, 1)(Joint(z[0], x[0]), Joint(z[1], x[1]), 0.0)  # type: ignore[arg-type]
+        return torch.cat(torch.autograd.grad(loss, z))
+
+    held = gradients(iterations=5000, tolerance=1e-12)
+    gaps = [(gradients(gradient="unrolled", iterations=n) - held).norm() / held.norm() for n in (1, 5, 20, 1000)]
+    assert gaps[0] > 0.01 and gaps[3] < 1e-6 and gaps == sorted(gaps, reverse=True)
+
+
+def test_pairs_agree_in_the_label_that_is_chosen() -> None:
+    z = torch.zeros(2, 2)
+    actions = torch.tensor([[[0.0], [9.0]], [[4.0], [1.0]]])  # first actions 0 and 4, and chunks that differ more
+    state = torch.tensor([[4.0], [0.0]])
+    own, other = Joint(z, actions, state), Joint(z, actions.flip(0), state)
+    for label, partners in (("action", [1, 0]), ("actions", [1, 0]), ("state", [0, 1])):
+        align = Config(label=label, relative=False).build(2, 2)  # type: ignore[arg-type]
+        align(own, other, 0.0)
+        assert align._plan is not None and align._plan.argmax(1).tolist() == partners
+    first = Config(label="action", relative=False, blur=1.0, reach=math.inf).build(2, 2)
+    first(Joint(z, actions), Joint(z, actions * torch.tensor([[1.0], [50.0]])), 0.0)
+    assert first._plan is not None and first._plan.argmax(1).tolist() == [0, 1], "what follows is not compared"
+    with pytest.raises(ConfigError, match="there are none: set label = 'actions', or record a state"):
+        Config(label="state").build(2, 2)(Joint(z, actions), Joint(z, actions), 0.0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -12,11 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import ConfigError
+
 SMALL, LARGE = 1e-30, 1e16  # scalings stay between, so that no product of two and a kernel leaves float32
 WARM, ROUND, COOLING = 5, 10, 8  # sweeps until the first test of convergence and until each later one; blur over next
 FEW = 8192  # entries of a cost up to which numpy is faster, and its BLAS stays on one thread
 
 Array = Any  # of either library
+Reaches = tuple[float, float]  # of the source and of the target
 
 
 class Plan(NamedTuple):
@@ -28,15 +31,17 @@ class Plan(NamedTuple):
 
 @torch.no_grad()
 def unbalanced_plan(
-    cost: Tensor, blur: float, reach: float = math.inf, iterations: int = 300, tolerance: float = 1e-2
+    cost: Tensor, blur: float, reach: float | Reaches = math.inf, iterations: int = 300, tolerance: float = 1e-2
 ) -> Plan:
-    """The plan P >= 0 of least ``<P, cost> + blur KL(P | a b') + reach KL(P 1 | a) + reach KL(P' 1 | b)``, for ``cost
-    >= 0`` (..., N, M) and uniform weights a = 1/N, b = 1/M. ``reach = inf`` is balanced transport.
+    """The plan P >= 0 of least ``<P, cost> + blur KL(P | a b') + r KL(P 1 | a) + q KL(P' 1 | b)``, for ``cost >= 0``
+    (..., N, M) and uniform weights a = 1/N, b = 1/M; ``reach`` is the pair (r, q), or both of them. (inf, inf) is
+    balanced transport, one of them inf semi-relaxed.
 
     Sinkhorn on the dual potentials f, g, where P = a b exp((f + g - cost) / blur), by products with a kernel that is
     scaled anew when the scalings grow (Schmitzer 2019), from a large blur down; the shift of f against g is solved
     exactly (Sejourne et al. 2022) and the sweeps are over-relaxed by the rate they show (Thibault et al. 2021).
     """
+    reach = reach if isinstance(reach, tuple) else (reach, reach)
     if cost.device.type != "cpu" or cost.numel() > FEW:
         return Plan(*_solve(torch, cost, blur, reach, iterations, tolerance))
     with np.errstate(all="ignore"):  # as torch does
@@ -44,7 +49,7 @@ def unbalanced_plan(
     return Plan(torch.from_numpy(plan), torch.as_tensor(optimum, dtype=cost.dtype))
 
 
-def _solve(xp: Any, cost: Array, blur: float, reach: float, iterations: int, tolerance: float) -> tuple[Array, Array]:
+def _solve(xp: Any, cost: Array, blur: float, reach: Reaches, iterations: int, tolerance: float) -> tuple[Array, Array]:
     n, m = cost.shape[-2:]
     kernel = xp.empty_like(cost)
     g = xp.zeros_like(cost[..., :1, :]).swapaxes(-1, -2)
@@ -68,7 +73,37 @@ def _solve(xp: Any, cost: Array, blur: float, reach: float, iterations: int, tol
     f, g = f0 + blur * xp.log(u * n), g0 + blur * xp.log(v * m)
     kernel *= u
     kernel *= v.swapaxes(-1, -2)
-    return kernel, _worth(xp, f, reach) / n + _worth(xp, g, reach) / m + blur * (1 - kernel.sum((-2, -1)))
+    return kernel, _worth(xp, f, reach[0]) / n + _worth(xp, g, reach[1]) / m + blur * (1 - kernel.sum((-2, -1)))
+
+
+@torch.no_grad()
+def paired_plan(cost: Tensor, blur: float, reach: Reaches) -> Plan:
+    """The same problem where moment i may go to moment i alone, ``cost`` (..., N, N): relative to ``I / N`` instead of
+    ``a b'`` it has the closed form ``P_ii = exp(-cost_ii / s) / N`` and the optimum ``s mean(1 - N P_ii)``, where
+    ``s = blur + r + q``. No mass is left out where either reach is inf.
+    """
+    if cost.shape[-2] != cost.shape[-1]:
+        raise ConfigError(
+            f"a paired plan needs as many source as target moments, not {cost.shape[-2]} and {cost.shape[-1]}."
+        )
+    between, size = cost.diagonal(dim1=-2, dim2=-1), blur + sum(reach)
+    if size == math.inf:
+        return Plan(torch.eye(cost.shape[-1]).to(cost).expand_as(cost) / cost.shape[-1], between.mean(-1))
+    kept = torch.exp(between / -size)
+    return Plan(torch.diag_embed(kept / cost.shape[-1]), size * -torch.expm1(between / -size).mean(-1))
+
+
+def unrolled(cost: Tensor, blur: float, reach: Reaches, sweeps: int) -> Plan:
+    """``unbalanced_plan`` by ``sweeps`` plain updates of the potentials, which keep their gradient by ``cost``."""
+    (n, m), (r, q) = cost.shape[-2:], reach
+    f, g = cost.new_zeros(n, 1), cost.new_zeros(1, m)
+    for _ in range(sweeps):
+        f = -blur / (1 + blur / r) * torch.logsumexp((g - cost) / blur - math.log(m), 1, keepdim=True)
+        g = -blur / (1 + blur / q) * torch.logsumexp((f - cost) / blur - math.log(n), 0, keepdim=True)
+    plan = torch.exp((f + g - cost) / blur) / (n * m)
+    worth = [f.mean() if r == math.inf else r * -torch.expm1(f / -r).mean()]
+    worth += [g.mean() if q == math.inf else q * -torch.expm1(g / -q).mean()]
+    return Plan(plan, sum(worth) + blur * (1 - plan.sum()))
 
 
 def _cooling(scale: float, blur: float) -> list[float]:
@@ -97,24 +132,24 @@ def _scale(xp: Any, kernel: Array, cost: Array, g: Array, blur: float) -> tuple[
 
 
 def _sweep(
-    xp: Any, kernel: Array, v: Array, f0: Array, g0: Array, blur: float, reach: float, relax: float, count: int
+    xp: Any, kernel: Array, v: Array, f0: Array, g0: Array, blur: float, reach: Reaches, relax: float, count: int
 ) -> tuple[Array, list[Array], Array]:
     """``count`` updates of ``u = a exp((f - f0) / blur)`` (..., N, 1) and of ``v`` (..., M, 1) alike: the exact one is
     ``u = a (kernel v)^-damp exp(-f0 / (reach + blur))``. Also the last three v, and the last ``kernel' u``."""
-    n, m = kernel.shape[-2:]
-    damp, turned = 1 / (1 + blur / reach), kernel.swapaxes(-1, -2)
-    drop_u, drop_v = xp.exp(f0 / -(reach + blur)) / n, xp.exp(g0 / -(reach + blur)) / m
+    (n, m), (r, q) = kernel.shape[-2:], reach
+    (damp_u, damp_v), turned = (1 / (1 + blur / r), 1 / (1 + blur / q)), kernel.swapaxes(-1, -2)
+    drop_u, drop_v = xp.exp(f0 / -(r + blur)) / n, xp.exp(g0 / -(q + blur)) / m
     u, vs = v, [v]
     for k in range(count):
         row = kernel @ v
         row += SMALL
-        u = _update(xp, u, row, drop_u, damp, relax if k else 1.0)
+        u = _update(xp, u, row, drop_u, damp_u, relax if k else 1.0)
         column = turned @ u
         column += SMALL
-        v = _update(xp, v, column, drop_v, damp, relax if k else 1.0)
-        if k == 0 and reach < math.inf:
+        v = _update(xp, v, column, drop_v, damp_v, relax if k else 1.0)
+        if k == 0 and min(reach) < math.inf:
             shift = (row.swapaxes(-1, -2) @ u + SMALL) / (column.swapaxes(-1, -2) @ v + SMALL)
-            factor = xp.exp(xp.clip(xp.log(shift) * (reach / (2 * blur)), -30, 30))
+            factor = xp.exp(xp.clip(xp.log(shift) / (blur / r + blur / q), -30, 30))
             u, v = u * factor, v / factor
         vs.append(v)
     vs[-1] = xp.clip(v, SMALL, LARGE)

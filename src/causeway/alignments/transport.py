@@ -1,6 +1,7 @@
 r"""Move source moments onto target moments at the least cost, features and actions together.
 
-Each moment is a point y = (sqrt(p) z, sqrt(q) x) of feature z and action x, and pairing source i with target j costs
+Each moment is a point y = (sqrt(p) z, sqrt(q) x) of feature z and label x (an action, or the state), and pairing source
+i with target j costs
 
     cost[i, j] = |y_i - y_j|^2 = p |z_i - z_j|^2 + q |x_i - x_j|^2
 
@@ -8,14 +9,16 @@ The loss is the optimum, over plans P >= 0 with uniform weights a = 1/N and b = 
 
     <P, cost> + blur KL(P | a b') + reach KL(P 1 | a) + reach KL(P' 1 | b),    KL(p|q) = sum p log(p/q) - p + q
 
-P is found without gradient: by the envelope theorem the optimum's gradient is that of <P, cost> with P held, which is
-what Courty et al. 2017 (JDOT) and arXiv 2509.18631 (blur = epsilon, reach = tau, p = alpha_1, q = alpha_2) follow.
+or, for batches whose i-th moments belong together, over plans that move i to i alone: ``plan = "paired"``, to which the
+settings of arXiv 2509.18631 amount. P is found without gradient: by the envelope theorem the optimum's gradient is that
+of <P, cost> with P held, which is what Courty et al. 2017 (JDOT) and arXiv 2509.18631 (blur = epsilon, reach = tau,
+p = alpha_1, q = alpha_2) follow.
 A finite reach leaves moments without a counterpart unmatched: the plan does not pull them.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -24,7 +27,7 @@ from torch.autograd.function import once_differentiable
 from ..data import Joint
 from ..errors import ConfigError
 from . import Alignment
-from ._sinkhorn import SMALL, unbalanced_plan
+from ._sinkhorn import SMALL, paired_plan, unbalanced_plan, unrolled
 
 POINT = 1e-8  # of a squared distance to the origin: what is nearer than that is one point
 
@@ -38,13 +41,25 @@ class Config:
     relative: bool = True  # true measures either cost in units of its batch mean; false takes squared distances as are
     blur: float = 0.05  # raising it spreads a moment over more partners and converges sooner, epsilon
     reach: float = 1.0  # raising it matches moments that are farther apart, tau; inf matches all of them
+    relaxed: Literal["both", "source", "target"] = "both"  # whose moments may stay unmatched; of one side: semi-relaxed
+    plan: Literal["full", "paired"] = "full"  # who may be matched: anyone, or the i-th moments of both batches
+    label: Literal["actions", "action", "state"] = "actions"  # x: the whole chunk, its first action, or the state
+    gradient: Literal["held", "unrolled"] = "held"  # unrolled differentiates each of ``iterations`` sweeps, slowly
     iterations: int = 300  # raising it allows a small blur more sweeps; most batches stop after 10 to 40
     tolerance: float = 1e-2  # raising it stops sooner; the share of mass the last sweep may still have moved
 
     def build(self, width: int, actions: int) -> "Transport":
         if not (0 < self.blur < math.inf and self.reach > 0 and self.iterations > 0):
             raise ConfigError("transport needs a finite blur > 0, reach > 0 (inf for balanced) and iterations > 0.")
+        if self.gradient == "unrolled" and self.plan == "paired":
+            raise ConfigError("a paired plan has a closed form: there is nothing to unroll. Set gradient = 'held'.")
         return Transport(self)
+
+    @property
+    def reaches(self) -> tuple[float, float]:
+        """The reach of the source's and of the target's marginal."""
+        source, target = (self.reach if self.relaxed in (side, "both") else math.inf for side in ("source", "target"))
+        return source, target
 
 
 class Transport(Alignment):
@@ -56,9 +71,21 @@ class Transport(Alignment):
         self._plan: Tensor | None = None
 
     def forward(self, source: Joint, target: Joint, progress: float) -> Tensor:
-        held: Tensor
-        held, self._plan = _Held.apply(source.features, target.features, source.actions, target.actions, self.config)  # type: ignore[no-untyped-call]
-        return held
+        clouds = source.features, target.features, self._label(source), self._label(target)
+        loss: Tensor
+        loss, self._plan = (_through if self.config.gradient == "unrolled" else _Held.apply)(*clouds, self.config)
+        return loss
+
+    def _label(self, joint: Joint) -> Tensor:
+        """(B, ...) what pairs should agree in, without gradient."""
+        if self.config.label != "state":
+            whole = joint.actions.detach()
+            return (whole[:, 0] if self.config.label == "action" else whole).flatten(1)
+        if joint.state is None or not joint.state.shape[1]:
+            raise ConfigError(
+                "transport compares states, but there are none: set label = 'actions', or record a state."
+            )
+        return joint.state.detach()
 
     def notes(self) -> dict[str, float]:
         """How much was matched, and how sharply: ``spread`` is the number of partners of a matched moment."""
@@ -83,11 +110,11 @@ class _Held(torch.autograd.Function):
         with torch.autocast(s.device.type, enabled=False):
             zs, zt, distance, centre = _compared(s, t)
             ctx.weight = _weight(distance, centre, c.feature_weight, c.relative)
-            cost = distance * ctx.weight
-            if c.action_weight:
-                *_, apart, centre = _compared(x, y)
-                cost += apart * _weight(apart, centre, c.action_weight, c.relative)
-            plan, optimum = unbalanced_plan(cost, c.blur, c.reach, c.iterations, c.tolerance)
+            cost = distance * ctx.weight + _apart(x, y, c)
+            if c.plan == "paired":
+                plan, optimum = paired_plan(cost, c.blur, c.reaches)
+            else:
+                plan, optimum = unbalanced_plan(cost, c.blur, c.reaches, c.iterations, c.tolerance)
             # the mean of a relative cost has a gradient too: all pairs together repel as strongly as the plan's attract
             pairs = plan - (plan * distance).sum() / distance.sum().clamp(min=SMALL) if c.relative else plan
         ctx.save_for_backward(zs, zt, pairs)
@@ -104,6 +131,23 @@ class _Held(torch.autograd.Function):
             pull_s = (weight * pull(zs, zt, pairs)).to(ctx.kinds[0]) if by_s else None
             pull_t = (weight * pull(zt, zs, pairs.T)).to(ctx.kinds[1]) if by_t else None
         return pull_s, pull_t, None, None, None
+
+
+def _through(s: Tensor, t: Tensor, x: Tensor, y: Tensor, c: Config) -> tuple[Tensor, Tensor]:
+    """The optimum as far as ``iterations`` sweeps find it, by what torch differentiates itself; and its plan."""
+    with torch.autocast(s.device.type, enabled=False):
+        *_, distance, centre = _compared(s, t)
+        cost = distance * _weight(distance, centre.detach(), c.feature_weight, c.relative) + _apart(x, y, c)
+        plan, optimum = unrolled(cost, c.blur, c.reaches, c.iterations)
+    return optimum, plan.detach()
+
+
+def _apart(x: Tensor, y: Tensor, c: Config) -> Tensor | float:
+    """The share of labels x (N, A) and y (M, A) in the cost, (N, M)."""
+    if not c.action_weight:
+        return 0.0
+    *_, apart, centre = _compared(x, y)
+    return apart * _weight(apart, centre, c.action_weight, c.relative)
 
 
 def pull(own: Tensor, other: Tensor, pairs: Tensor) -> Tensor:

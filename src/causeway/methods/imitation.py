@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ..alignments import none
+from ..alignments import gathered, none
 from ..augment import Augment, Augmentation
 from ..bridges import identity
 from ..data import Batch, Domain, Joint, Moments, Spec
@@ -187,9 +187,11 @@ class Imitation(Method):
                 terms[f"imitation/{stream.name}"] = stream.weight * (loss - floor(scale))
             actions = guess.mean.detach() if part.actions is None else part.actions
             if stream.name != "guessed":
-                joints[stream.side == 1].append(Joint(feature, ((actions - mean) / scale).flatten(1)))
+                joints[stream.side == 1].append(
+                    Joint(feature, (actions - mean) / scale, self.policy.scaled(part.state))
+                )
         if joints[False] and joints[True]:
-            sides = [Joint(*(torch.cat(column) for column in zip(*joints[side]))) for side in (False, True)]
+            sides = [Joint(*(gathered(torch.cat(column)) for column in zip(*joints[side]))) for side in (False, True)]
             terms["alignment"] = self.config.alignment_weight * self.alignment(*sides, progress)
         return Cost(terms, self.alignment.notes())
 
