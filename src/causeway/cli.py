@@ -126,6 +126,27 @@ def check(path: Path, format: Annotated[str, typer.Option(help="Skip guessing th
 
 
 @app.command()
+def pair(
+    source: Path,
+    target: Path,
+    destination: Path,
+    by: Annotated[
+        list[str] | None, typer.Option(help="A state or action to compare; repeatable. All of the state.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Target episodes at a time.")] = 2,
+) -> None:
+    """Find which source episodes do what each target episode does, and when, by dynamic time warping.
+
+    Example: causeway pair data/sim data/real data/pairs.parquet --by steering
+    """
+    from . import pairs
+
+    ours, theirs = (_component("dataset", _format(path), [f"root={path}"]).build() for path in (source, target))
+    count = pairs.pair(ours, theirs, destination, by or (), jobs)
+    print(f"{destination}: {count:,} pairs.")
+
+
+@app.command()
 def train(
     file: Path, overrides: Overrides = None, data: Data = None, folder: Folder = None, cache: Cache = None
 ) -> None:
