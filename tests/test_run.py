@@ -318,6 +318,7 @@ def running(file: Path, folder: Path, recordings: Path, *changes: str) -> list[s
 @contextmanager
 def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     """A program as a terminal starts it, killed in the end."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background jobs inherit to ignore it
     with subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
@@ -326,6 +327,7 @@ def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
         start_new_session=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [os.getenv("PYTHONPATH"), HERE]))},
     ) as process:
+        signal.signal(signal.SIGINT, before)
         try:
             yield process
         finally:

@@ -8,7 +8,8 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -27,8 +28,10 @@ def finish(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, str]]:
         for one in runs:
             yield one, _work(one)
         return
-    waiting, workers = deque(runs), [Worker() for _ in runs[:jobs]]
+    waiting, workers = deque(runs), list[Worker]()
     try:
+        for _ in runs[:jobs]:
+            workers.append(Worker())
         while waiting or any(worker.run for worker in workers):
             for worker in workers:
                 if waiting and not worker.run:
@@ -69,9 +72,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.line, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,))
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # it hears of Ctrl-C from us alone
-        self.process.start()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with _undisturbed():
+            self.process.start()
         theirs.close()
 
     def give(self, one: Run) -> None:
@@ -99,6 +101,25 @@ class Worker:
         """End it, at once if it is at work."""
         self.line.close()
         self.process.join()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C waits until a process has been started, and that process does not hear of it: it inherits the mask."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    resource_tracker.ensure_running()  # which starting a process does otherwise, and which takes the mask away
+    pressed: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _serve(line: Connection) -> None:
