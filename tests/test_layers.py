@@ -15,7 +15,7 @@ KINDS = set(catalog.FOLDERS.values())
 LAYERS = [  # a module may import from its own layer and those above it in this list
     {"errors", "progress", "disk", "environment"},
     {"data"},
-    KINDS | {"recorder", "augment", "cache", "features"},
+    KINDS | {"recorder", "augment", "cache", "features", "warping", "pairs"},
     {"domain", "agent"},
     {"train", "evaluate", "collect"},
     {"catalog", "config"},
