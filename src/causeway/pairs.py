@@ -13,6 +13,7 @@ import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from .data import Moments
 from .datasets import Dataset
 from .disk import exclusive, whole
 from .errors import ConfigError, DataError, nearest
@@ -165,3 +167,99 @@ def _joined(files: Sequence[Path], path: Path) -> None:
     with pq.ParquetWriter(path, pq.read_schema(files[0])) as into:
         for file in files:
             into.write_table(pq.read_table(file))
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Source moments drawn to go with target moments, from a file of pairs."""
+
+    file: str = ""  # what causeway pair wrote; without it, the moments of both sides are drawn apart
+    share: float = 0.5  # of the imitated source moments, how many are drawn in pairs
+    sharpness: float = 10.0  # raising it draws near episodes more and far ones less, s
+    middle: float = 0.01  # raising it draws farther episodes too; at this distance one is half as likely as can be, c
+    window: int = 10  # raising it draws source moments farther off the warping path, in steps
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1 or self.sharpness < 0 or self.window < 0:
+            raise ConfigError("needs share between 0 and 1, and sharpness and window of 0 or more.")
+
+
+class Pairs:
+    """Draws moments of both sides that go together: a target moment at random, a source episode with probability
+    proportional to ``1 / (1 + exp(sharpness (distance - middle)))``, and of it the moment on the warping path, give or
+    take ``window`` steps (Cheng et al. 2025). Raises DataError where the file is of other recordings.
+    """
+
+    def __init__(self, config: Pairing, source: Moments, target: Moments):
+        self.window, self.source, self.target = config.window, source, target
+        path = Path(config.file)
+        if not path.is_file():
+            raise ConfigError(f"There is no file of pairs {path}. Make it with: causeway pair SOURCE TARGET {path}")
+        table = pq.read_table(path)
+        own, other = (table[key].combine_chunks() for key in ("source_step", "target_step"))
+        offsets = own.offsets.to_numpy()
+        own, other = own.flatten().to_numpy(), other.flatten().to_numpy()
+        row = np.repeat(np.arange(len(table)), np.diff(offsets))
+        begins = np.flatnonzero(np.diff(row, prepend=-1) | np.diff(other, prepend=-1))
+        ends = np.append(begins[1:], len(row)) - 1
+        self.low, self.high = own[begins], own[ends]  # the source steps on the path, for each row and target step
+        self.place = np.searchsorted(row[begins], np.arange(len(table)))  # of a row's first target step among them
+        ours, theirs = own[offsets[1:] - 1] + 1, other[offsets[1:] - 1] + 1
+        sources = _numbers(path, table["source"].to_pylist(), ours, source)
+        targets = _numbers(path, table["target"].to_pylist(), theirs, target)
+        shape = len(source.episode_names), len(target.episode_names)
+        trained = np.isin(np.arange(shape[0]), source.episode[source.rows])
+        usable = (sources >= 0) & (targets >= 0) & trained[sources]
+        self.rows = np.full(shape[::-1], -1)
+        self.rows[targets[usable], sources[usable]] = np.flatnonzero(usable)
+        distance = table["distance"].to_numpy()
+        likely = np.where(
+            self.rows >= 0, -np.logaddexp(0, config.sharpness * (distance[self.rows] - config.middle)), -np.inf
+        )
+        lacking = [
+            target.episode_names[e] for e in np.unique(target.episode[target.rows]) if not (self.rows[e] >= 0).any()
+        ]
+        if lacking:
+            raise DataError(f"{path} has no pair for episode {lacking[0]} of the target that training may use.")
+        share = np.exp(likely - likely.max(1, keepdims=True, initial=-1e300))
+        self.up_to = (share / share.sum(1, keepdims=True).clip(1e-300)).cumsum(1)
+        self.length = np.bincount(source.episode, minlength=shape[0])
+        self.first = [np.searchsorted(side.episode, np.arange(len(side.episode_names))) for side in (source, target)]
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which of the source's moments go with which of the target's: two times ``count`` places in either set."""
+        theirs = rng.integers(len(self.target), size=count)
+        frame = self.target.rows[theirs]
+        episode = self.target.episode[frame]
+        ours = (self.up_to[episode] <= rng.random(count)[:, None]).sum(1).clip(max=self.up_to.shape[1] - 1)
+        at = self.place[self.rows[episode, ours]] + frame - self.first[1][episode]
+        step = rng.integers(self.low[at], self.high[at] + 1) + rng.integers(-self.window, self.window + 1, size=count)
+        step = step.clip(0, self.length[ours] - 1)
+        return self._nearest(self.first[0][ours] + step, ours), theirs
+
+    def _nearest(self, frame: NDArray[np.int64], episode: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places of the source's moments nearest to ``frame`` in the same ``episode``: others may be held back."""
+        rows = self.source.rows
+        after = np.searchsorted(rows, frame).clip(max=len(rows) - 1)
+        before = (after - 1).clip(min=0)
+        gaps = [
+            np.where(self.source.episode[rows[place]] == episode, np.abs(rows[place] - frame), np.inf)
+            for place in (before, after)
+        ]
+        return np.where(gaps[0] < gaps[1], before, after)
+
+
+def _numbers(path: Path, names: list[str], lengths: NDArray[np.int64], side: Moments) -> NDArray[np.int64]:
+    """The numbers of the named episodes among those of ``side``, -1 for others."""
+    known = {name: number for number, name in enumerate(side.episode_names)}
+    found = np.array([known.get(name, -1) for name in names])
+    counts = np.bincount(side.episode, minlength=len(known))
+    wrong = np.flatnonzero((found >= 0) & (counts[found] != lengths))
+    if len(wrong) or (found < 0).all():
+        what = (
+            f"episode {names[wrong[0]]} has {lengths[wrong[0]]} moments there"
+            if len(wrong)
+            else "no episode is known here"
+        )
+        raise DataError(f"{path} is of other recordings: {what}. Make it anew with causeway pair.")
+    return found
