@@ -178,10 +178,11 @@ class Pairing:
     sharpness: float = 10.0  # raising it draws near episodes more and far ones less, s
     middle: float = 0.01  # raising it draws farther episodes too; at this distance one is half as likely as can be, c
     window: int = 10  # raising it draws source moments farther off the warping path, in steps
+    batch: int = 128  # pairs that are aligned in a step, beside the moments that are imitated
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1 or self.sharpness < 0 or self.window < 0:
-            raise ConfigError("needs share between 0 and 1, and sharpness and window of 0 or more.")
+        if not 0 <= self.share <= 1 or self.sharpness < 0 or self.window < 0 or self.batch < 2:
+            raise ConfigError("needs share between 0 and 1, sharpness and window of 0 or more, and batch of 2 or more.")
 
 
 class Pairs:

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -160,3 +163,52 @@ def test_frozen_copies_are_the_same_whichever_arm_made_them(domains: Make) -> No
     anew = target.cache.parent / "anew"
     again = embedded(both.policy, target.tune, both.augmentation, both.bridge, 3, anew)  # type: ignore[attr-defined]
     assert not np.array_equal(again.values[0], again.values[2]) and not both.augmentation.training  # type: ignore[attr-defined]
+
+
+def pairs_of(source: Domain, target: Domain, folder: Path) -> str:
+    """A file of pairs where each moment of a target episode goes with the same step of a source episode."""
+    steps = pa.array([list(range(20))] * 9)
+    names = [f"e{i}" for i in range(3)]
+    columns = {"source": np.repeat(names, 3), "target": names * 3, "distance": [0.0] * 9}
+    pq.write_table(pa.table({**columns, "source_step": steps, "target_step": steps}), folder / "pairs.parquet")
+    return str(folder / "pairs.parquet")
+
+
+@pytest.fixture
+def named(domains: Make) -> tuple[Domain, Domain]:
+    """A source and a target whose episodes are called e0, e1 and e2."""
+    sides = []
+    for side in domains(limit=30):
+        parts = ("labelled", "unlabelled", "guessed", "tune")
+        named = {part: replace(getattr(side, part), episode_names=("e0", "e1", "e2")) for part in parts}
+        sides.append(replace(side, **named))
+    return sides[0], sides[1]
+
+
+def test_pairs_are_aligned_beside_what_is_imitated(named: tuple[Domain, Domain], tmp_path: Path) -> None:
+    pairs = {"file": pairs_of(*named, tmp_path), "share": 0.25, "window": 0, "batch": 24}
+    transport = {"name": "transport", "plan": "paired"}
+    method = build(*named, target_weight=0.2, pairs=pairs, alignment=transport)
+    streams = [(s.name, s.size, s.weight, s.side, s.aligned) for s in method.streams]  # type: ignore[attr-defined]
+    assert streams == [
+        ("source", 24, pytest.approx(0.6), 0.0, False),
+        ("paired source", 8, pytest.approx(0.2), 0.0, False),
+        ("target", 8, 0.2, 1.0, False),
+        ("source pairs", 24, 0.0, 0.0, True),
+        ("target pairs", 24, 0.0, 1.0, True),
+    ]
+    batch = next(method.batches(0))  # type: ignore[attr-defined]
+    places = [
+        [int(torch.nonzero((s.moments.state == row.numpy()).all(1))[0]) for row in part.state]  # type: ignore
+        for s, part in zip(method.streams[3:], batch[3:])
+    ]  # type: ignore[attr-defined]
+    assert [frame % 20 for frame in places[0]] == [frame % 20 for frame in places[1]], "the same step, of any episode"
+    assert len(set(places[0])) > 10
+    cost = method.cost(batch, 0.5)  # type: ignore[attr-defined]
+    assert set(cost.terms) == {"imitation/source", "imitation/paired source", "imitation/target", "alignment"}
+    assert cost.notes["matched"] <= 1
+
+
+def test_pairs_may_be_imitated_without_any_alignment(named: tuple[Domain, Domain], tmp_path: Path) -> None:
+    method = build(*named, pairs={"file": pairs_of(*named, tmp_path), "share": 1.0})
+    assert [s.name for s in method.streams] == ["paired source", "target"]  # type: ignore[attr-defined]

@@ -6,7 +6,9 @@ With L the likelihood loss of the policy, the cost of a batch is
 
 where w_t + w_g = ``target_weight``, w_g is ``guess_share`` of it, w_s the rest of 1, and "guessed" are target
 moments that a labeller gave actions to. The weights are at once the shares of the batch, with at least one moment of
-each kind that there is. Maddukuri et al. 2025 and Wei et al. 2025 call w_t (or 1 - w_t) alpha.
+each kind that there is. With a file of ``pairs``, what is aligned is drawn beside what is imitated: source and
+target moments that go together in time (Cheng et al. 2025). Maddukuri et al. 2025 and Wei et al. 2025 call w_t (or
+1 - w_t) alpha.
 """
 
 import sys
@@ -25,6 +27,7 @@ from ..bridges import identity
 from ..data import Batch, Domain, Joint, Moments, Spec
 from ..errors import ConfigError
 from ..features import Features, embedded
+from ..pairs import Pairing, Pairs
 from ..policies import Policy, Wrapper, cnn
 from . import Cost, Method
 
@@ -42,6 +45,7 @@ class Config:
     target_weight: float = 0.5  # w_t + w_g (alpha), share of target moments; 0 leaves them out, 1 the source
     guess_share: float = 0.0  # share of these whose actions are a labeller's guesses; all, where nobody demonstrated
     alignment_weight: float = 0.1  # lambda; raising it mixes the domains more, and in the end forgets the task
+    pairs: Pairing = field(default_factory=Pairing)  # source moments drawn to go with target moments
     domain_label: bool = False  # whether the policy is told the domain, as one more number of its state
     batch: int = 128  # moments a step
     copies: int = 4  # augmented copies of each picture that frozen eyes look at; more is more diverse and more disk
@@ -87,12 +91,15 @@ class Labelled(Wrapper):
 class Stream(NamedTuple):
     """Where a share of each batch comes from."""
 
-    name: str  # "source", "target" or "guessed" are imitated; "unlabelled" is only aligned
+    name: str  # "source", "paired source", "target" or "guessed" are imitated; others are only aligned
     moments: Moments
     features: Features | None
     size: int
     weight: float
     side: float  # 0 the source, 1 the target
+    aligned: bool
+    pairs: Pairs | None = None  # what draws its moments, together with those of its other half
+    number: int = 0  # of its random draws: halves of pairs share it
 
 
 class Imitation(Method):
@@ -127,17 +134,38 @@ class Imitation(Method):
 
     def prepare(self) -> None:
         self._advise()
+        self.streams = []
         batch, aligns = self.config.batch, not isinstance(self.alignment, none.NoAlignment)
         sides = {"source": self.source.labelled, "target": self.target.labelled, "guessed": self.target.guessed}
         sizes = {name: max(1, round(share * batch)) if share else 0 for name, share in self.shares.items()}
         sizes["source"] = max(1, batch - sizes["target"] - sizes["guessed"]) if self.shares["source"] else 0
-        self.streams = [
-            self._stream(name, sides[name], size, self.shares[name]) for name, size in sizes.items() if size
-        ]
+        if self.config.pairs.file:
+            self._draw_pairs(sizes, sides, aligns)
+            return
+        for name, size in sizes.items():
+            if size:
+                self._stream(name, sides[name], size, self.shares[name], aligned=name != "guessed")
         if aligns:  # what is aligned without being imitated has weight 0
             if not sizes["source"]:
-                self.streams.append(self._stream("source", self.source.labelled, max(2, batch // 2), 0.0))
-            self.streams.append(self._stream("unlabelled", self.target.unlabelled.hidden(), max(2, batch // 2), 0.0))
+                self._stream("source", self.source.labelled, max(2, batch // 2))
+            self._stream("unlabelled", self.target.unlabelled.hidden(), max(2, batch // 2))
+
+    def _draw_pairs(self, sizes: dict[str, int], sides: dict[str, Moments], aligns: bool) -> None:
+        """Streams of which some draw moments of both sides that go together."""
+        source = self.source.labelled
+        target = self.target.labelled if len(self.target.labelled) else self.target.unlabelled.hidden()
+        pairs, share = Pairs(self.config.pairs, source, target), self.config.pairs.share
+        for name, size in sizes.items():
+            together = round(size * share) if name == "source" else 0
+            if size - together:
+                part = self.shares[name] * (size - together) / size
+                self._stream(name, sides[name], size - together, part, aligned=False)
+            if together:
+                self._stream("paired source", source, together, self.shares[name] * together / size, False, pairs)
+        if aligns:
+            self._stream("source pairs", source, self.config.pairs.batch, pairs=pairs)
+            last = len(self.streams) - 1
+            self._stream("target pairs", target, self.config.pairs.batch, pairs=pairs, number=last)
 
     def _advise(self) -> None:
         """Print where published evidence would put the mixing weight."""
@@ -152,8 +180,19 @@ class Imitation(Method):
                 print(said, file=sys.stderr)
                 SAID.add(said)
 
-    def _stream(self, name: str, moments: Moments, size: int, weight: float) -> Stream:
-        return Stream(name, moments, self._features(moments), size, weight, float(name != "source"))
+    def _stream(
+        self,
+        name: str,
+        moments: Moments,
+        size: int,
+        weight: float = 0.0,
+        aligned: bool = True,
+        pairs: Pairs | None = None,
+        number: int | None = None,
+    ) -> None:
+        side = float("source" not in name)
+        number = len(self.streams) if number is None else number
+        self.streams.append(Stream(name, moments, self._features(moments), size, weight, side, aligned, pairs, number))
 
     def _features(self, moments: Moments) -> Features | None:
         if not self.policy.frozen:
@@ -165,12 +204,15 @@ class Imitation(Method):
     def batches(self, start: int) -> Iterator[list[Batch]]:
         step = start
         while True:
-            yield [self._draw(number, stream, step) for number, stream in enumerate(self.streams)]
+            yield [self._draw(stream, step) for stream in self.streams]
             step += 1
 
-    def _draw(self, number: int, stream: Stream, step: int) -> Batch:
-        rng = np.random.default_rng((self.seed, self.rank, number, step))
-        chosen = rng.integers(len(stream.moments), size=stream.size)
+    def _draw(self, stream: Stream, step: int) -> Batch:
+        rng = np.random.default_rng((self.seed, self.rank, stream.number, step))
+        if stream.pairs is None:
+            chosen = rng.integers(len(stream.moments), size=stream.size)
+        else:
+            chosen = stream.pairs.draw(rng, stream.size)[int(stream.side)]
         if stream.features is None:
             return stream.moments.take(chosen)
         return stream.features.take(stream.moments, chosen, rng.integers(len(stream.features.values), size=stream.size))
@@ -186,7 +228,7 @@ class Imitation(Method):
                 loss = -guess.log_prob(part.actions).mean() / part.actions[0].numel()
                 terms[f"imitation/{stream.name}"] = stream.weight * (loss - floor(scale))
             actions = guess.mean.detach() if part.actions is None else part.actions
-            if stream.name != "guessed":
+            if stream.aligned:
                 joints[stream.side == 1].append(
                     Joint(feature, (actions - mean) / scale, self.policy.scaled(part.state))
                 )
