@@ -266,6 +266,7 @@ def test_a_study_told_to_stop_saves_every_run_at_hand(
     with started(running(file, tmp_path, recordings)) as process:
         if pressed == "at first":
             until(lambda: len(children(process.pid)) == 3)  # two workers, and Python's tracker of their resources
+            time.sleep(1.0)  # amid their imports
         else:
             until(lambda: all((folder / "log.jsonl").exists() for folder in at_hand(tmp_path)))
         (os.kill if pressed == "alone" else os.killpg)(process.pid, signal.SIGINT)
