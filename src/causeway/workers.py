@@ -49,16 +49,14 @@ def finish(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, str]]:
 
 
 def _stop(workers: Sequence["Worker"]) -> None:
-    try:
+    """Have them save what they do, and wait for that until a second Ctrl-C."""
+    with suppress(KeyboardInterrupt):
         for worker in workers:
             with suppress(OSError):  # it has just died
                 worker.line.send(None)
         for worker in workers:
             with suppress(EOFError, OSError):
                 worker.line.recv()
-    except KeyboardInterrupt:
-        for worker in workers:
-            worker.process.kill()
 
 
 class Worker:
