@@ -49,14 +49,13 @@ def finish(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, str]]:
 
 
 def _stop(workers: Sequence["Worker"]) -> None:
-    """Have them save what they do, and wait for that until a second Ctrl-C."""
-    with suppress(KeyboardInterrupt):
-        for worker in workers:
-            with suppress(OSError):  # it has just died
-                worker.line.send(None)
-        for worker in workers:
-            with suppress(EOFError, OSError):
-                worker.line.recv()
+    """Have them save what they do, and wait for that; a second Ctrl-C ends the waiting, and then they are left."""
+    for worker in workers:
+        with suppress(OSError):  # it has just died
+            worker.line.send(None)
+    for worker in workers:
+        with suppress(EOFError, OSError):
+            worker.line.recv()
 
 
 class Worker:
