@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from causeway import run
-from causeway.train import learning_rate
+from causeway.train import RANK, learning_rate
 from test_run import EXPERIMENT, alive, children, file, one, recordings, started, until, written  # noqa: F401
 
 RANKS = "train.devices=2"
@@ -33,12 +33,17 @@ def test_a_step_of_two_ranks_follows_the_mean_of_their_gradients(file: Path, tmp
     method.prepare()
     for rank in (0, 1):
         method.rank = rank
-        torch.manual_seed(rank << 40)
+        torch.manual_seed(rank * RANK)
         (sum(method.cost(next(method.batches(0)), progress=0.0).terms.values()) / 2).backward()
     optimizer.step()
     found, wanted = load_file(tmp_path / "two" / "part.safetensors"), method.part.state_dict()
     assert all(torch.allclose(found[name], wanted[name], atol=1e-6) for name in wanted)
     assert made.tested
+
+
+def test_ranks_draw_at_random_apart() -> None:
+    drawn = [torch.rand(1, generator=torch.Generator().manual_seed(5 + rank * RANK)).item() for rank in range(4)]
+    assert len(set(drawn)) == 4
 
 
 def test_two_ranks_stop_together(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811

@@ -266,6 +266,7 @@ def test_a_study_told_to_stop_saves_every_run_at_hand(
     with started(running(file, tmp_path, recordings)) as process:
         if pressed == "at first":
             until(lambda: len(children(process.pid)) == 3)  # two workers, and Python's tracker of their resources
+            time.sleep(1.0)  # amid their imports
         else:
             until(lambda: all((folder / "log.jsonl").exists() for folder in at_hand(tmp_path)))
         (os.kill if pressed == "alone" else os.killpg)(process.pid, signal.SIGINT)
@@ -301,8 +302,8 @@ def test_a_killed_study_leaves_nobody_behind(moment: str, file: Path, tmp_path: 
 def test_a_worker_that_dies_ends_no_other_run(file: Path, tmp_path: Path, recordings: Path) -> None:
     arms = {"dies": '{ name = "faulty", killed = true }', "fails": '{ name = "faulty" }', "learns": METHOD}
     file.write_text(WITHOUT_METHOD + "".join(f"[arms.{arm}]\nmethod = {method}\n" for arm, method in arms.items()))
-    planned = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
-    assert sorted(study.carry_out(planned, jobs=2)) == ["dies-s0", "fails-s0"]
+    planned = study.plan(file, tmp_path / "s", ["seeds=[0,1]"], recordings, tmp_path / "cache")
+    assert sorted(study.carry_out(planned, jobs=2)) == ["dies-s0", "dies-s1", "fails-s0", "fails-s1"]
     errors = {p.arm: p.run.error.splitlines()[0] for p in planned.runs if p.run.error}
     assert errors["dies"].startswith("its process ended with code -9") and "nothing to learn" in errors["fails"]
     assert {p.arm for p in planned.runs if p.run.tested} == {"learns"}

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -205,9 +205,8 @@ def _train_in_ranks(run: Run) -> None:
     with stopping() as stop, subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0) as ranks:
         while ranks.poll() is None and not stop.is_set():
             time.sleep(0.1)
-        if stop.is_set():  # told by us alone, wherever Ctrl-C came from, they save and leave
-            with suppress(ProcessLookupError):
-                os.killpg(ranks.pid, signal.SIGINT)
+        if stop.is_set():  # told by us alone, wherever Ctrl-C came from, the first has all of them save and leave
+            ranks.send_signal(signal.SIGINT)
         code = ranks.wait()
     if stop.is_set() and code in (0, 130, -signal.SIGINT):
         saved = (run.folder / "last.pt").exists()

@@ -19,6 +19,8 @@ from .errors import ConfigError, Interrupted
 from .methods import Cost, Method
 from .progress import bar
 
+RANK = 0x9E3779B1  # between the random seeds of ranks: odd, since torch hears the lower 32 bits alone
+
 
 @dataclass(frozen=True)
 class Training:
@@ -77,7 +79,7 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
         began = time.perf_counter()
         for step, batch in zip(range(start, settings.steps), method.batches(start)):
             # dropout and noise repeat on resume, and differ between ranks
-            torch.manual_seed(seed * 1_000_003 + step + (fabric.global_rank << 40))
+            torch.manual_seed(seed * 1_000_003 + step + fabric.global_rank * RANK)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(settings, step)
             cost = module.cost(_moved(batch, fabric.device), progress=step / settings.steps)

@@ -49,16 +49,13 @@ def finish(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, str]]:
 
 
 def _stop(workers: Sequence["Worker"]) -> None:
-    try:
-        for worker in workers:
-            with suppress(OSError):  # it has just died
-                worker.line.send(None)
-        for worker in workers:
-            with suppress(EOFError, OSError):
-                worker.line.recv()
-    except KeyboardInterrupt:
-        for worker in workers:
-            worker.process.kill()
+    """Have them save what they do, and wait for that; a second Ctrl-C ends the waiting, and then they are left."""
+    for worker in workers:
+        with suppress(OSError):  # it has just died
+            worker.line.send(None)
+    for worker in workers:
+        with suppress(EOFError, OSError):
+            worker.line.recv()
 
 
 class Worker:
