@@ -10,7 +10,7 @@ from causeway import cli
 from causeway.errors import Interrupted
 from recordings import write_csv, write_lerobot
 
-COMMANDS = ("quickstart", "collect", "import", "check", "train", "evaluate", "run", "report", "list")
+COMMANDS = ("quickstart", "collect", "import", "check", "pair", "train", "evaluate", "run", "report", "list")
 
 
 def causeway(*words: object) -> subprocess.CompletedProcess[str]:

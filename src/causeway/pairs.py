@@ -197,6 +197,7 @@ class Pairs:
         if not path.is_file():
             raise ConfigError(f"There is no file of pairs {path}. Make it with: causeway pair SOURCE TARGET {path}")
         table = pq.read_table(path)
+        self.by: list[str] = json.loads((table.schema.metadata or {}).get(b"pairs", b'{"by": []}'))["by"]
         own, other = (table[key].combine_chunks() for key in ("source_step", "target_step"))
         offsets = own.offsets.to_numpy()
         own, other = own.flatten().to_numpy(), other.flatten().to_numpy()

@@ -24,6 +24,7 @@ MEANINGS = {  # of logged terms, in plain words; others stand by their name alon
     "tune/source": "how far the predicted action is off, on average, on source moments kept for tuning",
     "tune/target": "how far the predicted action is off, on average, on target moments kept for tuning",
     "imitation/source": "loss of imitating the source's demonstrations, times their weight",
+    "imitation/paired source": "the same on source moments drawn to go with target moments",
     "imitation/target": "loss of imitating the target's demonstrations, times their weight",
     "imitation/guessed": "loss of imitating the actions that a labeller guessed, times their weight",
     "alignment": "loss of the alignment between the features of the two domains, times its weight",

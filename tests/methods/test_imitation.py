@@ -1,5 +1,6 @@
 """What imitation learns from whom, and in which shares."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from causeway import config
 from causeway.data import Domain
 from causeway.errors import ConfigError
 from causeway.features import embedded
-from causeway.methods.imitation import shares, suggested_weight
+from causeway.methods._streams import shares, suggested_weight
 
 Make = Callable[..., tuple[Domain, Domain]]
 
@@ -199,7 +200,7 @@ def test_pairs_are_aligned_beside_what_is_imitated(named: tuple[Domain, Domain],
     ]
     batch = next(method.batches(0))  # type: ignore[attr-defined]
     places = [
-        [int(torch.nonzero((s.moments.state == row.numpy()).all(1))[0]) for row in part.state]  # type: ignore
+        [int(np.flatnonzero((s.moments.state == row.numpy()).all(1))[0]) for row in part.state]  # type: ignore
         for s, part in zip(method.streams[3:], batch[3:])
     ]  # type: ignore[attr-defined]
     assert [frame % 20 for frame in places[0]] == [frame % 20 for frame in places[1]], "the same step, of any episode"
@@ -207,6 +208,20 @@ def test_pairs_are_aligned_beside_what_is_imitated(named: tuple[Domain, Domain],
     cost = method.cost(batch, 0.5)  # type: ignore[attr-defined]
     assert set(cost.terms) == {"imitation/source", "imitation/paired source", "imitation/target", "alignment"}
     assert cost.notes["matched"] <= 1
+
+
+def test_pairs_that_know_hidden_labels_are_refused(named: tuple[Domain, Domain], tmp_path: Path) -> None:
+    file = pairs_of(*named, tmp_path)
+    for by, refused in (("steering", True), ("state_0", False)):
+        table = pq.read_table(file).replace_schema_metadata({"pairs": json.dumps({"by": [by]})})
+        pq.write_table(table, file)
+        if refused:
+            with pytest.raises(ConfigError, match=r"made by steering, which target.limit hides"):
+                build(*named, pairs={"file": file})
+    build(*named, pairs={"file": file})
+    pq.write_table(pq.read_table(file).replace_schema_metadata({"pairs": json.dumps({"by": ["steering"]})}), file)
+    source, target = named
+    build(source, replace(target, labelled=replace(target.labelled, rows=target.unlabelled.rows)), pairs={"file": file})
 
 
 def test_pairs_may_be_imitated_without_any_alignment(named: tuple[Domain, Domain], tmp_path: Path) -> None:

@@ -84,7 +84,8 @@ def test_what_is_drawn_follows_seed_rank_stream_and_step(domains: Make) -> None:
     stream = method.streams[0]
 
     def states(made: Any, number: int = 0, step: int = 3) -> list[float]:
-        return made._draw(number, stream, step).state.flatten().tolist()  # type: ignore[no-any-return]
+        drawn = stream._replace(number=number).draw((made.seed, made.rank), step)
+        return drawn.state.flatten().tolist()  # type: ignore[no-any-return]
 
     one = states(method)
     assert states(method) == one and states(other) != one
@@ -101,7 +102,7 @@ def test_a_frozen_eye_draws_among_all_copies(domains: Make) -> None:
     method = build(*domains(), replaced=FROZEN, copies=3, augment={"mirror": ["steering"]})
     assert method.streams[0].features.values.shape[0] == 6
     kept = SimpleNamespace(values=np.zeros((6, 1, 1)), take=lambda moments, chosen, copies: copies)
-    assert set(method._draw(0, method.streams[0]._replace(features=kept), 0)) == set(range(6))
+    assert set(method.streams[0]._replace(features=kept).draw((0, 0), 0)) == set(range(6))
 
 
 @pytest.mark.parametrize("mirror", [[], ["steering", "state_0"]])
@@ -126,7 +127,7 @@ def test_the_alignment_compares_demonstrated_and_predicted_actions(domains: Make
     ours, theirs, progress = spy.seen
     assert cost.terms["alignment"].item() == 1.5 and cost.notes == {"note": 1.5} and progress == 0.25
     policy, (first, second, _, hidden) = method.policy, batch
-    units = lambda actions: ((actions - policy.action_mean) / policy.action_scale).flatten(1)  # noqa: E731
+    units = lambda actions: (actions - policy.action_mean) / policy.action_scale  # noqa: E731
     assert torch.allclose(ours.actions, units(first.actions)) and len(theirs.actions) == 10 + 20
     assert torch.allclose(theirs.actions[:10], units(second.actions)), "guesses are not compared"
     assert torch.allclose(theirs.actions[10:], units(policy.act(hidden.images, hidden.state)), atol=1e-5)

@@ -14,7 +14,7 @@ target moments that go together in time (Cheng et al. 2025). Maddukuri et al. 20
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from ..features import Features, embedded
 from ..pairs import Pairing, Pairs
 from ..policies import Policy, Wrapper, cnn
 from . import Cost, Method
+from ._streams import Stream, shares, suggested_weight
 
 SAID: set[str] = set()  # advice given in this process
 
@@ -88,20 +89,6 @@ class Labelled(Wrapper):
         return self.inner.decode(features)
 
 
-class Stream(NamedTuple):
-    """Where a share of each batch comes from."""
-
-    name: str  # "source", "paired source", "target" or "guessed" are imitated; others are only aligned
-    moments: Moments
-    features: Features | None
-    size: int
-    weight: float
-    side: float  # 0 the source, 1 the target
-    aligned: bool
-    pairs: Pairs | None = None  # what draws its moments, together with those of its other half
-    number: int = 0  # of its random draws: halves of pairs share it
-
-
 class Imitation(Method):
     """Behaviour cloning on two domains with an alignment between their features."""
 
@@ -155,6 +142,12 @@ class Imitation(Method):
         source = self.source.labelled
         target = self.target.labelled if len(self.target.labelled) else self.target.unlabelled.hidden()
         pairs, share = Pairs(self.config.pairs, source, target), self.config.pairs.share
+        known = set(pairs.by) & set(target.action_names)
+        if known and len(self.target.labelled) < len(self.target.unlabelled):
+            raise ConfigError(
+                f"pairs.file was made by {', '.join(sorted(known))}, which target.limit hides. Pair by the state alone, "
+                'or set target.limit = "all".'
+            )
         for name, size in sizes.items():
             together = round(size * share) if name == "source" else 0
             if size - together:
@@ -204,18 +197,8 @@ class Imitation(Method):
     def batches(self, start: int) -> Iterator[list[Batch]]:
         step = start
         while True:
-            yield [self._draw(stream, step) for stream in self.streams]
+            yield [stream.draw((self.seed, self.rank), step) for stream in self.streams]
             step += 1
-
-    def _draw(self, stream: Stream, step: int) -> Batch:
-        rng = np.random.default_rng((self.seed, self.rank, stream.number, step))
-        if stream.pairs is None:
-            chosen = rng.integers(len(stream.moments), size=stream.size)
-        else:
-            chosen = stream.pairs.draw(rng, stream.size)[int(stream.side)]
-        if stream.features is None:
-            return stream.moments.take(chosen)
-        return stream.features.take(stream.moments, chosen, rng.integers(len(stream.features.values), size=stream.size))
 
     def cost(self, batch: list[Batch], progress: float) -> Cost:
         features = torch.split(self._encode(batch), [len(part) for part in batch])
@@ -296,22 +279,3 @@ class Imitation(Method):
 def floor(scale: Tensor) -> Tensor:
     """The negative log-likelihood per number of a perfect guess, so that losses read as errors and start near 1."""
     return (2 * scale).log().mean()
-
-
-def shares(target_weight: float, guess_share: float, labelled: int, guessed: int) -> dict[str, float]:
-    """The weights w_s, w_t and w_g, after leaving out what the target does not have."""
-    if guess_share and not guessed:
-        raise ConfigError("guess_share needs somebody to guess: set target.labeller.")
-    guess = target_weight * (guess_share if labelled else float(guess_share > 0))
-    target = target_weight - guess if labelled else 0.0
-    if target_weight == 1 and not labelled and not guess:
-        raise ConfigError("target_weight = 1 imitates the target alone, but target.limit leaves no labelled moment.")
-    return {"source": 1 - target - guess, "target": target, "guessed": guess}
-
-
-def suggested_weight(labelled: int, source: int) -> tuple[float, float]:
-    """The interval of good target weights, (N / (N + M), sqrt(N / M)), for N target and M source moments.
-
-    Lei et al. 2026 (arXiv 2604.13645); an optimum outside it is possible, so tune it where there is data to tune on.
-    """
-    return labelled / (labelled + source), min(1.0, (labelled / source) ** 0.5)

@@ -25,7 +25,7 @@ from ..errors import ConfigError
 from ..features import embedded
 from ..policies import Policy, Wrapper, squeezenet
 from . import Cost, Method
-from .imitation import shares
+from ._streams import shares
 
 MOST = 3000  # demonstrations of one domain, mirrored ones counted; more are thinned evenly: neighbours are alike
 
