@@ -144,9 +144,9 @@ class Imitation(Method):
         pairs, share = Pairs(self.config.pairs, source, target), self.config.pairs.share
         known = set(pairs.by) & set(target.action_names)
         if known and len(self.target.labelled) < len(self.target.unlabelled):
+            by = ", ".join(sorted(known))
             raise ConfigError(
-                f"pairs.file was made by {', '.join(sorted(known))}, which target.limit hides. Pair by the state alone, "
-                'or set target.limit = "all".'
+                f"pairs.file was made by {by}, which target.limit hides. Pair by the state, or set target.limit = 'all'."
             )
         for name, size in sizes.items():
             together = round(size * share) if name == "source" else 0
