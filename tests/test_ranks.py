@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import distributed
 
 from causeway import run
+from causeway.alignments import gathered
 from causeway.train import RANK, learning_rate
 from test_run import EXPERIMENT, alive, children, file, one, recordings, started, until, written  # noqa: F401
 
@@ -39,6 +41,24 @@ def test_a_step_of_two_ranks_follows_the_mean_of_their_gradients(file: Path, tmp
     found, wanted = load_file(tmp_path / "two" / "part.safetensors"), method.part.state_dict()
     assert all(torch.allclose(found[name], wanted[name], atol=1e-6) for name in wanted)
     assert made.tested
+
+
+def _gather(rank: int, folder: str) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    own = torch.tensor([[1.0 + rank], [3.0 + rank]], requires_grad=True)
+    every = gathered(own)
+    assert every.tolist() == [[1.0], [3.0], [2.0], [4.0]]
+    (every.square() * torch.tensor([[1.0], [10.0], [100.0], [1000.0]])).sum().backward()
+    weight = torch.tensor([[1.0], [10.0]]) * 100**rank
+    assert own.grad is not None and torch.equal(own.grad, 2 * 2 * own.detach() * weight), "of the loss of both ranks"
+    distributed.destroy_process_group()
+
+
+def test_what_is_aligned_is_gathered_from_all_ranks(tmp_path: Path) -> None:
+    """Each rank's gradient is that of two equal losses: their mean over ranks, which training takes, is that of one."""
+    torch.multiprocessing.spawn(_gather, (str(tmp_path),), nprocs=2)
+    alone = torch.ones(2, 1)
+    assert gathered(alone) is alone
 
 
 def test_ranks_draw_at_random_apart() -> None:

@@ -146,7 +146,7 @@ class Imitation(Method):
         if known and len(self.target.labelled) < len(self.target.unlabelled):
             by = ", ".join(sorted(known))
             raise ConfigError(
-                f"pairs.file was made by {by}, which target.limit hides. Pair by the state, or set target.limit = 'all'."
+                f"pairs.file was made by {by}, which target.limit hides. Pair by state, or set target.limit = 'all'."
             )
         for name, size in sizes.items():
             together = round(size * share) if name == "source" else 0
