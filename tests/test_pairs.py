@@ -258,11 +258,14 @@ def test_far_apart_as_they_are_some_episode_is_drawn(file: Path) -> None:
         assert f"e{s}" == nearest[f"e{t}"][1], "no probability is 0 / 0"
 
 
-def test_what_is_held_back_is_not_drawn(file: Path) -> None:
-    kept = [0, 1, 2, 13, 14, 15]  # of the episodes 0..8, 9..12 and 13..18
-    places = set(drawn(file, moments(SOURCE, kept), moments(TARGET, [7, 8]), window=0, sharpness=0))
-    assert {(s, i) for s, i, *_ in places} <= {(0, 0), (0, 1), (0, 2), (2, 0), (2, 1), (2, 2)}
-    assert {s for s, *_ in places} == {0, 2} and {(t, j) for *_, t, j in places} == {(1, 0), (1, 1)}
+def test_instead_of_what_is_held_back_the_nearest_of_its_episode_is_drawn(file: Path) -> None:
+    kept = {0: [0, 1, 6], 1: [], 2: [1, 2]}  # steps of the episodes that begin at the frames 0, 9 and 13
+    rows = [first + step for first, own in zip((0, 9, 13), kept.values()) for step in own]
+    for target in (moments(TARGET), moments(TARGET, [7, 8])):
+        path = set(drawn(file, moments(SOURCE), target, window=0, sharpness=0))
+        wanted = {(s, min(kept[s], key=lambda step: abs(step - i)), t, j) for s, i, t, j in path if kept[s]}
+        assert set(drawn(file, moments(SOURCE, rows), target, window=0, sharpness=0)) == wanted
+    assert {(t, j) for *_, t, j in wanted} == {(1, 0), (1, 1)}
 
 
 def test_pairs_of_other_recordings_are_refused(file: Path, tmp_path: Path) -> None:

@@ -135,6 +135,11 @@ def test_an_unrolled_gradient_meets_the_held_one_as_sweeps_converge() -> None:
     assert gaps[0] > 0.01 and gaps[3] < 1e-6 and gaps == sorted(gaps, reverse=True)
 
 
+def test_relaxed_names_the_side_that_may_stay_unmatched() -> None:
+    reaches = {side: Config(reach=2.0, relaxed=side).reaches for side in ("both", "source", "target")}  # type: ignore[arg-type]
+    assert reaches == {"both": (2.0, 2.0), "source": (2.0, math.inf), "target": (math.inf, 2.0)}
+
+
 def test_pairs_agree_in_the_label_that_is_chosen() -> None:
     z = torch.zeros(2, 2)
     actions = torch.tensor([[[0.0], [9.0]], [[4.0], [1.0]]])  # first actions 0 and 4, and chunks that differ more
