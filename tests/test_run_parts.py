@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from causeway import config, domain, environment, evaluate, run
+from causeway import config, domain, environment, evaluate, ranks, run
 from causeway.data import Domain, Spec
 from causeway.errors import ConfigError
 from causeway.policies import cnn
@@ -78,10 +78,10 @@ def test_nothing_is_done_twice(one: run.Run, steps: list[str]) -> None:
 
 
 def test_several_ranks_train_elsewhere(one: run.Run, steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "_train_in_ranks", lambda one: steps.append("ranks"))
+    monkeypatch.setattr(ranks, "train", lambda folder: steps.append(f"ranks of {folder.name}"))
     ranked = replace(one, experiment=replace(one.experiment, train=run.Training(devices=2)))
     run.work(ranked)
-    assert steps == ["domains", "ranks", "test target"]
+    assert steps == ["domains", f"ranks of {one.folder.name}", "test target"]
 
 
 @pytest.mark.parametrize("first", [True, False])

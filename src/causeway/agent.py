@@ -21,9 +21,7 @@ class Agent:
     bridge: Bridge
     action: ActionMap
     monitor: Monitor
-    intervened: NDArray[np.bool_] = field(
-        init=False, repr=False, compare=False
-    )  # (n,) where the monitor changed the last command
+    intervened: NDArray[np.bool_] = field(init=False, repr=False, compare=False)  # (n,) by the monitor, last
 
     def __post_init__(self) -> None:
         self.policy.eval()

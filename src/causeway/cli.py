@@ -167,9 +167,10 @@ def train(
 @app.command(hidden=True)
 def rank(folder: Path) -> None:
     """The training of one rank of a run that has several; started by that run itself."""
+    from . import ranks
     from . import run as runs
 
-    runs.leave_with_parent()
+    ranks.leave_with_parent()
     one = runs.open_run(folder)
     runs.train_part(one, *runs.domains(one))
 

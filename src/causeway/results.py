@@ -78,21 +78,11 @@ def verdict(against: Measure | None, direction: str) -> str:
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
     """``results.csv``: one line a row, numbers in full."""
-    head = [
-        *Row._fields[:9],
-        "value",
-        "low",
-        "high",
-        "difference",
-        "difference_low",
-        "difference_high",
-        "verdict",
-        "by_seed",
-    ]
+    numbers = ["value", "low", "high", "difference", "difference_low", "difference_high"]
+    head = [*Row._fields[:9], *numbers, "verdict", "by_seed"]
     with whole(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file)
         lines.writerow(head)
         for row in rows:
-            lines.writerow(
-                [*row[:9], *row.measure, *(row.against or ("", "", "")), row.verdict, " ".join(map(repr, row.by_seed))]
-            )
+            by_seed = " ".join(map(repr, row.by_seed))
+            lines.writerow([*row[:9], *row.measure, *(row.against or ("", "", "")), row.verdict, by_seed])

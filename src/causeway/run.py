@@ -1,12 +1,6 @@
 """A run and its folder: config.toml, log.jsonl, last.pt, part.safetensors, environment.json, traces of its tests."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from . import config, domain, environment, evaluate
+from . import config, domain, environment, evaluate, ranks
 from .actions import direct
 from .agent import Agent
 from .bridges import identity
@@ -27,12 +21,12 @@ from .config import Tree
 from .data import Domain, Spec
 from .disk import exclusive, whole
 from .domain import Names
-from .errors import ConfigError, Interrupted, nearest
+from .errors import ConfigError, nearest
 from .evaluate import Evaluation
 from .metrics import Trace
 from .monitors import none
 from .policies import Policy
-from .train import Training, stopping, train
+from .train import Training, train
 
 
 @dataclass(frozen=True)
@@ -140,7 +134,7 @@ def work(run: Run) -> None:
             if run.experiment.train.devices == 1:
                 train_part(run, source, target)
             else:
-                _train_in_ranks(run)
+                ranks.train(run.folder)
         evaluate.save(run.folder / "target.npz", test(run, target))
 
 
@@ -196,34 +190,6 @@ def train_part(run: Run, source: Domain, target: Domain) -> None:
         raise ConfigError(f"start: the part of {e.start} does not fit this run's settings. {_reason(error)}") from None
     if train(method, e.train, e.seed, run.folder):
         save_part(run.folder, method.part, target)
-
-
-def _train_in_ranks(run: Run) -> None:
-    """Train in processes of their own: the launcher begins its program once more for every further rank, and that
-    program must then do this run's training and nothing else."""
-    command = [sys.executable, "-m", "causeway", "rank", str(run.folder)]
-    with stopping() as stop, subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0) as ranks:
-        while ranks.poll() is None and not stop.is_set():
-            time.sleep(0.1)
-        if stop.is_set():  # told by us alone, wherever Ctrl-C came from, the first has all of them save and leave
-            ranks.send_signal(signal.SIGINT)
-        code = ranks.wait()
-    if stop.is_set() and code in (0, 130, -signal.SIGINT):
-        saved = (run.folder / "last.pt").exists()
-        raise Interrupted(f"Stopped{' and saved' * saved}. The same command goes on{' from there' * saved}.")
-    if code:
-        raise ConfigError(f"{run.folder}: a rank ended with code {code}; what it said stands above.")
-
-
-def leave_with_parent() -> None:
-    """In a rank: end when the run that started it does, which holds the other end of standard input."""
-
-    def listen() -> None:
-        while os.read(0, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=listen, daemon=True).start()
 
 
 def test(run: Run, target: Domain) -> list[Trace]:

@@ -87,10 +87,8 @@ def paired_plan(cost: Tensor, blur: float, reach: Reaches) -> Plan:
             f"a paired plan needs as many source as target moments, not {cost.shape[-2]} and {cost.shape[-1]}."
         )
     between, size = cost.diagonal(dim1=-2, dim2=-1), blur + sum(reach)
-    if size == math.inf:
-        return Plan(torch.eye(cost.shape[-1]).to(cost).expand_as(cost) / cost.shape[-1], between.mean(-1))
-    kept = torch.exp(between / -size)
-    return Plan(torch.diag_embed(kept / cost.shape[-1]), size * -torch.expm1(between / -size).mean(-1))
+    n = cost.shape[-1]
+    return Plan(torch.diag_embed(torch.exp(between / -size) / n), _worth(torch, between[..., None], size) / n)
 
 
 def unrolled(cost: Tensor, blur: float, reach: Reaches, sweeps: int) -> Plan:
@@ -101,9 +99,7 @@ def unrolled(cost: Tensor, blur: float, reach: Reaches, sweeps: int) -> Plan:
         f = -blur / (1 + blur / r) * torch.logsumexp((g - cost) / blur - math.log(m), 1, keepdim=True)
         g = -blur / (1 + blur / q) * torch.logsumexp((f - cost) / blur - math.log(n), 0, keepdim=True)
     plan = torch.exp((f + g - cost) / blur) / (n * m)
-    worth = [f.mean() if r == math.inf else r * -torch.expm1(f / -r).mean()]
-    worth += [g.mean() if q == math.inf else q * -torch.expm1(g / -q).mean()]
-    return Plan(plan, sum(worth) + blur * (1 - plan.sum()))
+    return Plan(plan, _worth(torch, f, r) / n + _worth(torch, g, q) / m + blur * (1 - plan.sum()))
 
 
 def _cooling(scale: float, blur: float) -> list[float]:
