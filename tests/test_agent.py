@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from causeway import config, domain, evaluate, run
+from causeway import config, domain, driving, evaluate, run
 from causeway.agent import Agent
 from causeway.cache import Crop
 from causeway.data import Domain, Moments, Spec
@@ -116,7 +116,7 @@ def test_a_target_with_a_simulator_is_tested_there_with_the_targets_crop(
     finished: run.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(evaluate, "drive", lambda *arguments: told.extend(arguments[1:]) or [])
+    monkeypatch.setattr(driving, "drive", lambda *arguments: told.extend(arguments[1:]) or [])
     world = Worlds()
     target = Domain("target", *[None] * 5, simulator=world)  # type: ignore[arg-type]
     assert run.test(finished, target) == []
@@ -127,7 +127,7 @@ def test_a_target_with_a_simulator_is_tested_there_with_the_targets_crop(
 def test_a_world_that_shows_or_asks_for_something_else_is_refused(
     names: dict[str, tuple[str, ...]], sentence: str, finished: run.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "drive", lambda *_: pytest.fail("driven"))
+    monkeypatch.setattr(driving, "drive", lambda *_: pytest.fail("driven"))
     with pytest.raises(DataError, match=sentence):
         run.test_in_simulator(finished, Worlds(**names))
 

@@ -1,4 +1,4 @@
-"""Driving, replaying and measuring with an agent and traces that can be followed by hand."""
+"""Replaying and measuring with an agent and traces that can be followed by hand."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from causeway import config, evaluate
-from causeway.cache import Crop, fit
 from causeway.data import Moments
 from causeway.errors import ConfigError
-from causeway.evaluate import Evaluation, drive, measure, replay, resized
+from causeway.evaluate import Evaluation, measure, replay
 from causeway.metrics import Trace
 
 MAE = {"mae": config.component("metric", "mae").build()}
@@ -44,78 +43,6 @@ class Counting:
         self.count += 1
         self.intervened = np.full(len(chunk), self.count % 2 == 0)
         return chunk[:, 0] + np.array([self.count, 0], np.float32)
-
-
-class Worlds:
-    """Its own Config: seed s ends in step s + 1, said in that step alone; pictures are bright above."""
-
-    def __init__(self, breaks_at: int = 99):
-        self.breaks_at, self.built = breaks_at, []  # type: ignore[var-annotated]
-
-    def build(self, count: int, seed: int) -> "Worlds":
-        self.built.append(count)
-        return self
-
-    def reset(self, seed: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
-        self.seeds, self.t = np.array(seed), 0
-        return self.seen(), {}
-
-    def seen(self) -> dict[str, Any]:
-        if self.t >= min(self.breaks_at, 9):
-            raise RuntimeError("the engine stopped")
-        images = np.zeros((len(self.seeds), 1, 3, 8, 12), np.uint8)
-        images[:, :, :, :4] = 200
-        return {"images": images, "state": np.full((len(self.seeds), 1), self.t, np.float32)}
-
-    def step(self, command: np.ndarray) -> tuple[Any, ...]:
-        self.t += 1
-        info = {"end": np.where(self.seeds + 1 == self.t, "completed", ""), "completion": self.t / (self.seeds + 1)}
-        return self.seen(), None, None, None, info | {"signal_speed": np.full(len(self.seeds), self.t)}
-
-    def close(self) -> None:
-        pass
-
-
-def driven(worlds: Worlds, agent: Counting, crop: Crop | None = None, **settings: int) -> list[Trace]:
-    plan = Evaluation(**{"episodes": 3, "first_seed": 1, "worlds": 2} | settings)  # type: ignore[arg-type]
-    return drive(agent, worlds, plan, (4, 6), crop)  # type: ignore[arg-type]
-
-
-def test_each_group_of_worlds_begins_fresh_and_each_trace_ends_with_its_episode() -> None:
-    worlds, agent = Worlds(), Counting()
-    found = driven(worlds, agent)
-    assert worlds.built == [2, 1] and agent.resets == [[True, True], [True]]
-    assert [(t.name, t.end, t.completion, t.error) for t in found] == [(s, "completed", 1.0, "") for s in "123"]
-    assert [t.actions.tolist() for t in found] == [[[i + 1, i] for i in range(n)] for n in (2, 3, 4)]
-    assert found[0].signals["speed"].tolist() == [1, 2] and found[0].signals["intervened"].tolist() == [0, 1]
-
-
-def test_driven_pictures_are_cropped_and_resized_as_recorded_ones_are() -> None:
-    agent = Counting()
-    driven(Worlds(), agent, Crop(bottom=0.5))
-    assert agent.seen[0].shape == (2, 1, 3, 4, 6) and (agent.seen[0] == 200).all()
-    images = np.random.default_rng(0).integers(0, 255, (2, 2, 3, 8, 12)).astype(np.uint8)
-    for size, crop in (((4, 6), None), ((8, 12), Crop(top=0.5))):
-        found = resized(images, size, crop)
-        right = fit(images[1, 0].transpose(1, 2, 0), *size, crop or Crop())
-        assert found.shape == (2, 2, 3, *size) and np.array_equal(found[1, 0], right.transpose(2, 0, 1))
-    assert resized(images, (8, 12), Crop()) is images
-
-
-def test_a_world_that_never_begins_is_a_crash_without_commands() -> None:
-    found = driven(Worlds(breaks_at=0), Counting())
-    assert [t.error for t in found] == ["RuntimeError: the engine stopped"] * 3 and not sum(
-        len(t.actions) for t in found
-    )
-
-
-def test_a_command_that_is_no_number_ends_what_is_still_driven(monkeypatch: pytest.MonkeyPatch) -> None:
-    agent = Counting()
-    monkeypatch.setattr(agent, "plan", lambda images, state: np.where(state < 1, 0, np.inf).repeat(2, 1)[:, None])
-    done, broken = driven(Worlds(), agent, episodes=2, first_seed=0)
-    assert (done.end, done.error, len(done.actions)) == ("completed", "", 1)
-    assert broken.error == "FloatingPointError: the agent's command is inf" and not broken.end
-    assert np.isfinite(broken.actions).all() and len(broken.actions) == 1, "it was never driven"
 
 
 def test_a_replay_begins_anew_after_every_break(moments: Callable[..., Moments]) -> None:

@@ -17,7 +17,7 @@ LAYERS = [  # a module may import from its own layer and those above it in this 
     {"data"},
     KINDS | {"recorder", "augment", "cache", "features", "warping", "pairs"},
     {"domain", "agent"},
-    {"train", "evaluate", "collect", "ranks"},
+    {"train", "evaluate", "driving", "collect", "ranks"},
     {"catalog", "config"},
     {"run"},
     {"workers"},

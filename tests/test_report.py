@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from causeway import clouds, evaluate, film, findings, plots, report, results
+from causeway import clouds, driving, evaluate, film, findings, plots, report, results
 from causeway.actions import direct
 from causeway.agent import Agent
 from causeway.bridges import identity
@@ -215,7 +215,7 @@ def test_a_clip_and_the_failures_of_a_driven_agent(monkeypatch: pytest.MonkeyPat
     agent = Agent(policy, identity.Config().build(), direct.Config().build(), none.Config().build())
     clip = film.driven(agent, world, 7, (32, 48), None, "#ff9000")
     assert clip.film.startswith("data:video/mp4") and clip.words == "episode 7, ended: timeout"
-    traces = evaluate.drive(agent, world, evaluate.Evaluation(2, 7), (32, 48))
+    traces = driving.drive(agent, world, evaluate.Evaluation(2, 7), (32, 48))
     stills = film.endings(traces, world, "#ff9000")
     assert [still.words.split(",")[0] for still in stills] == [f"seed {s}: timeout after 0.5 s" for s in (7, 8)]
     assert "taken through again" not in stills[0].words

@@ -73,8 +73,11 @@ def _drive(worlds: Any, first: int, noise: float) -> Iterator[tuple[int, Episode
         push = MEMORY * push + rng.normal(0, noise, command.shape)
         driven = (command + push).clip(-1, 1).astype(np.float32)
         seen, _, _, _, info = worlds.step(driven)
-        fresh = (ends == "") & (np.asarray(info["end"], dtype=object) != "")
-        ends = np.where(ends == "", np.asarray(info["end"], dtype=object), ends)
+        now = np.asarray(info["end"], dtype=object)
+        if "error" in info:
+            now = np.where(info["error"] == "", now, "crashed")
+        fresh = (ends == "") & (now != "")
+        ends = np.where(ends == "", now, ends)
         for world in np.flatnonzero(fresh & (ends == "completed")):
             time_s = np.arange(len(images)) / worlds.rate_hz
             state, action = (np.stack([step[world] for step in part]) for part in (states, actions))

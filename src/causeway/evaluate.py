@@ -1,9 +1,8 @@
-"""The one evaluation: drive or replay, keep the traces, measure them, and say how sure we are."""
+"""The one evaluation: replay recordings (``driving`` drives), measure the traces, and say how sure we are."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from .agent import Agent
-from .cache import Crop, fit
 from .data import Moments
 from .disk import whole
 from .errors import ConfigError
@@ -49,76 +47,6 @@ class Measure(NamedTuple):
 
 
 # --- facts ---------------------------------------------------------------------------------------------------------
-
-
-def drive(
-    agent: Agent, simulator: Any, settings: Evaluation, picture: tuple[int, int], crop: Crop | None = None
-) -> list[Trace]:
-    """Drive ``settings.episodes`` closed-loop episodes of ``simulator`` (a Config), pictures brought to ``picture``."""
-    seeds = range(settings.first_seed, settings.first_seed + settings.episodes)
-    groups = [seeds[i : i + settings.worlds] for i in range(0, len(seeds), settings.worlds)]
-    traces: list[Trace] = []
-    for group in track(groups, "driving", f"x{settings.worlds} episodes"):
-        traces += _drive_together(agent, simulator, list(group), picture, crop)
-    return traces
-
-
-def _drive_together(
-    agent: Agent, simulator: Any, seeds: list[int], picture: tuple[int, int], crop: Crop | None
-) -> list[Trace]:
-    count = len(seeds)
-    steps: list[tuple[NDArray[np.float32], dict[str, Any]]] = []
-    ends, error = np.full(count, "", dtype=object), ""
-    worlds: Any = None
-    try:
-        worlds = simulator.build(count=count, seed=0)
-        seen, _ = worlds.reset(seed=seeds)
-        agent.reset(np.ones(count, bool))
-        while (ends == "").any():
-            command = agent.act(resized(seen["images"], picture, crop), seen["state"])
-            if not np.isfinite(command).all():
-                raise FloatingPointError(f"the agent's command is {command[~np.isfinite(command)][0]}")
-            seen, _, _, _, info = worlds.step(command)
-            steps.append((command.copy(), info | {"signal_intervened": agent.intervened}))
-            ends = np.where(ends == "", np.asarray(info["end"], dtype=object), ends)
-    except Exception as caught:  # a crash is a fact of these episodes, counted and never scored
-        error = f"{type(caught).__name__}: {caught}"
-    finally:
-        with suppress(Exception):  # what cannot even be closed has said why above
-            worlds.close()
-    return [_trace(str(seed), world, steps, str(ends[world]), error) for world, seed in enumerate(seeds)]
-
-
-def _trace(name: str, world: int, steps: Sequence[tuple[Any, dict[str, Any]]], end: str, error: str) -> Trace:
-    length = len(steps)
-    if end:
-        error = ""
-        length = 1 + next(t for t, (_, info) in enumerate(steps) if info["end"][world])
-    if not steps:
-        return Trace(name, np.zeros((0, 1), np.float32), error=error)
-    past = steps[:length]
-    signals = {
-        key.removeprefix("signal_"): np.array([info[key][world] for _, info in past], np.float32)
-        for key in past[0][1]
-        if key.startswith("signal_")
-    }
-    return Trace(
-        name=name,
-        actions=np.stack([command[world] for command, _ in past]),
-        end=end,
-        completion=float(past[-1][1]["completion"][world]),
-        signals=signals,
-        error=error,
-    )
-
-
-def resized(images: NDArray[np.uint8], picture: tuple[int, int], crop: Crop | None) -> NDArray[np.uint8]:
-    """Pictures (n, V, 3, h, w) cropped and resized as the training frames were: (n, V, 3, H, W)."""
-    if images.shape[-2:] == picture and (crop is None or crop == Crop()):
-        return images
-    flat = images.reshape(-1, *images.shape[-3:]).transpose(0, 2, 3, 1)
-    fitted = np.stack([fit(np.ascontiguousarray(image), *picture, crop or Crop()) for image in flat])
-    return np.ascontiguousarray(fitted.transpose(0, 3, 1, 2)).reshape(*images.shape[:3], *picture)
 
 
 def replay(agent: Agent, moments: Moments, settings: Evaluation) -> list[Trace]:
@@ -172,12 +100,13 @@ def measure(runs: Sequence[Sequence[Trace]], metrics: Mapping[str, Metric]) -> d
     """
     found = {}
     for name, metric in metrics.items():
-        values = [metric.measure(scored(traces)) for traces in runs]
+        counted = [metric.chosen(scored(traces)) for traces in runs]
+        values = [metric.measure(traces) for traces in counted]
         if not values or not np.isfinite(values).all():
             continue
-        low, high = _widest(values, _resample(runs, metric), min(len(scored(traces)) for traces in runs))
+        low, high = _widest(values, _resample(counted, metric), min(map(len, counted)))
         if metric.kind == "rate":
-            count = sum(len(scored(traces)) for traces in runs)
+            count = sum(map(len, counted))
             below, above = wilson(float(np.mean(values)), count)
             low, high = min(low, below), max(high, above)
         least, most = metric.bounds
@@ -190,11 +119,12 @@ def difference(ours: Sequence[Sequence[Trace]], theirs: Sequence[Sequence[Trace]
 
     The interval is as in ``measure``. None where no episode is in all runs of both, since then nothing is paired.
     """
-    common = set.intersection(*({_identity(trace) for trace in scored(traces)} for traces in (*ours, *theirs)))
+    ours, theirs = ([metric.chosen(scored(traces)) for traces in runs] for runs in (ours, theirs))
+    common = set.intersection(*({_identity(trace) for trace in traces} for traces in (*ours, *theirs)))
     if len(ours) != len(theirs) or not common:
         return None
     mine, others = (
-        [sorted((t for t in scored(traces) if _identity(t) in common), key=_identity) for traces in runs]
+        [sorted((t for t in traces if _identity(t) in common), key=_identity) for traces in runs]
         for runs in (ours, theirs)
     )
     gaps = [metric.measure(a) - metric.measure(b) for a, b in zip(mine, others)]
@@ -224,12 +154,11 @@ def _widest(values: Sequence[float], drawn: NDArray[np.float64], episodes: int) 
 def _resample(runs: Sequence[Sequence[Trace]], metric: Metric) -> NDArray[np.float64]:
     """(RESAMPLES,) the mean over runs of a metric, episodes and runs drawn anew each time, always in the same way."""
     rng = np.random.default_rng(0)
-    kept = [scored(traces) for traces in runs]
-    most = max(len(traces) for traces in kept)
+    most = max(len(traces) for traces in runs)
     drawn = np.empty(RESAMPLES)
     for i in range(RESAMPLES):
         place = rng.random(most)  # of the episodes drawn, as a share of a run's: the same ones where runs are as long
-        chosen = [kept[run] for run in rng.integers(len(kept), size=len(kept))]
+        chosen = [runs[run] for run in rng.integers(len(runs), size=len(runs))]
         drawn[i] = np.mean(
             [metric.measure([traces[int(p * len(traces))] for p in place[: len(traces)]]) for traces in chosen]
         )

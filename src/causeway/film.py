@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from . import domain, evaluate
+from . import domain, driving, evaluate
 from .agent import Agent
 from .cache import Crop
 from .data import Moments
@@ -89,7 +89,7 @@ def driven(agent: Agent, simulator: Any, seed: int, size: tuple[int, int], crop:
     seen, info = worlds.reset(seed=[seed])
     agent.reset(np.ones(1, bool))
     for step in range(int(SECONDS * worlds.rate_hz)):
-        command = agent.act(evaluate.resized(seen["images"], size, crop), seen["state"])
+        command = agent.act(driving.resized(seen["images"], size, crop), seen["state"])
         if step % every == 0:
             text = _speech(step / worlds.rate_hz, info)
             frames.append(_scene(worlds.render()[0], name, command[0, index], text, ink))

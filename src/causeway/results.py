@@ -47,7 +47,7 @@ def table(study: Study, metrics: Mapping[str, Metric]) -> list[Row]:
             metric = metrics[name]
             against = evaluate.difference(ours, theirs, metric) if shared else None
             crashed = sum(1 for run_traces in runs for trace in run_traces if trace.error)
-            count = sum(len(run_traces) for run_traces in runs)
+            count = sum(len(metric.chosen(run_traces)) for run_traces in runs)
             counts = len(runs), count, crashed
             about = name, metric.version, metric.direction, metric.unit
             own = tuple(metric.measure(evaluate.scored(run_traces)) for run_traces in runs)

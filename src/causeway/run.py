@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from . import config, domain, environment, evaluate, ranks
+from . import config, domain, driving, environment, evaluate, ranks
 from .actions import direct
 from .agent import Agent
 from .bridges import identity
@@ -43,12 +43,15 @@ class Experiment:
     action: Any = field(default_factory=direct.Config)  # from the policy's chunk to the command
     monitor: Any = field(default_factory=none.Config)  # the last word on each command
     horizon: int = 1  # T, future actions predicted at once
+    execute: int = 1  # of these, how many are carried out before the next look; more is faster and steadier, and later
     seed: int = 0  # of everything drawn at random
     start: str = ""  # folder of a finished run, or in a study an arm, whose part this one begins from
 
     def __post_init__(self) -> None:
         if self.horizon < 1 or self.seed < 0:
             raise ConfigError(f"needs horizon of 1 or more and seed of 0 or more, not {self.horizon} and {self.seed}.")
+        if not 1 <= self.execute <= self.horizon:
+            raise ConfigError(f"execute is between 1 and horizon = {self.horizon}, not {self.execute}.")
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,7 @@ def test_in_simulator(run: Run, simulator: Any) -> list[Trace]:
     e = run.experiment
     spec, names = fits(run.folder)
     domain.refuse_other_world(simulator, spec.cameras, *names)
-    return evaluate.drive(deploy(run), simulator, e.evaluate, (e.picture.height, e.picture.width), e.target.crop)
+    return driving.drive(deploy(run), simulator, e.evaluate, (e.picture.height, e.picture.width), e.target.crop)
 
 
 def test_on_recordings(run: Run, dataset: Any) -> list[Trace]:
@@ -222,7 +225,7 @@ def deploy(run: Run) -> Agent:
     if not isinstance(part, Policy):
         raise ConfigError(f"{run.folder} holds a {type(part).__name__}, which cannot drive. Name a run of a policy.")
     e = run.experiment
-    return Agent(part, e.bridge.build(), e.action.build(), e.monitor.build())
+    return Agent(part, e.bridge.build(), e.action.build(), e.monitor.build(), e.execute)
 
 
 def save_part(folder: Path, part: nn.Module, target: Domain) -> None:

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from causeway import config
+from causeway import config, evaluate
 from causeway.metrics import Trace
 
 
-def score(name: str, traces: Sequence[Trace], **settings: int) -> float:
+def score(name: str, traces: Sequence[Trace], **settings: int | str) -> float:
     return float(config.component("metric", {"name": name, **settings}).build().measure(traces))
 
 
@@ -38,6 +39,21 @@ DRIVEN = [
 
 def test_rates_and_shares_are_over_episodes_that_ended() -> None:
     assert score("success", DRIVEN) == pytest.approx(1 / 3)
+
+
+def test_success_where_demonstrations_cover_the_start_and_where_they_do_not() -> None:
+    starts = {True: np.ones(3, np.float32), False: np.zeros(3, np.float32)}
+    traces = [
+        replace(driven(end), signals={"uncovered": starts[beyond]})
+        for end, beyond in (("completed", True), ("lost", True), ("timeout", True), ("completed", False))
+    ]
+    assert score("success", traces, start="uncovered") == pytest.approx(1 / 3)
+    assert score("success", traces, start="covered") == 1 and score("success", traces) == 0.5
+    assert math.isnan(score("success", DRIVEN, start="covered")), "nobody said where they began"
+    metric = config.component("metric", {"name": "success", "start": "uncovered"}).build()
+    found = evaluate.measure([traces * 2], {"ood": metric})["ood"]
+    low, high = evaluate.wilson(1 / 3, 6)
+    assert found.low <= low and found.high >= high, "the interval is of the episodes that count"
     assert score("collision", DRIVEN) == pytest.approx(1 / 3)
     assert score("completion", DRIVEN) == pytest.approx(0.5)
     assert score("success", [driven("stuck"), driven("timeout")]) == 0 == score("collision", [driven("stuck")])

@@ -37,6 +37,10 @@ class Metric(ABC):
     def measure(self, traces: Sequence[Trace]) -> float:
         """The number, over all ``traces`` together; nan where they do not hold what it needs."""
 
+    def chosen(self, traces: Sequence[Trace]) -> list[Trace]:
+        """Those of ``traces`` that count."""
+        return list(traces)
+
 
 class Recorded(Metric):
     """A metric of one predicted action beside the recorded one, over all moments of all traces together."""
