@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+REST_YAW = np.pi / 2  # the wrist turns by 2.1 rad to one side of it and by 3.6 to the other
 FULL_M, FULL_RAD = 0.05, 0.5  # what a command of 1 asks for
 GAIN = 2.0  # goals lie so many times as far as the target: the controller's spring alone is slow near it
 OPEN, CLOSE = -1.0, 1.0
@@ -29,15 +30,15 @@ class Hand(NamedTuple):
 
     @property
     def yaw(self) -> float:
-        """Of the line from pad to pad, seen from above."""
-        return float(np.arctan2(self.rotation[1, 0], self.rotation[0, 0]))
+        """Of the line from pad to pad, seen from above, within half a turn of how the Panda holds it at rest."""
+        return REST_YAW + float(np.arctan2(-self.rotation[0, 0], self.rotation[1, 0]))
 
 
 class Grasp(NamedTuple):
     """Where a thing is to be held."""
 
     position: Floats  # (3,) m
-    yaw: float  # rad, of the line from pad to pad
+    rotation: Floats  # (3, 3), of the hand that holds it
     width_m: float  # of the thing along that line
 
 
@@ -82,16 +83,38 @@ def holds(hand: Hand, grasp: Grasp) -> bool:
 
 
 def take(hand: Hand, grasp: Grasp, height_m: float = 0.06) -> Floats:
-    """Come from above, no lower than ``height_m`` over the grasp until above it and open, go down, close."""
-    pose = downwards(grasp.yaw)
+    """Come from above, no lower than ``height_m`` over the grasp until above it and open, go down, close.
+
+    Above is where the hand comes from: behind its palm.
+    """
     away = np.abs(hand.rotation.T @ (grasp.position - hand.position))
-    error = rotation_vector(pose @ hand.rotation.T)
-    turned = abs(error[2]) + 0.5 * float(np.abs(error[:2]).max())
+    error = np.abs(grasp.rotation.T @ rotation_vector(grasp.rotation @ hand.rotation.T))
+    turned = float(error[2] + 0.5 * error[:2].max())
     closing = hand.opening_m < grasp.width_m + 0.03 and away[2] < REACH_M  # or a push would open them again
     slack = 1.5 if closing else 1.0
     if (away < np.array([0.015, 0.012, 0.012]) * slack).all() and turned < 0.25 * slack:
-        return go(hand, grasp.position, pose, CLOSE)
+        return go(hand, grasp.position, grasp.rotation, CLOSE)
     narrow = max(0.0, grasp.width_m + ROOM_M - hand.opening_m)
     aside = max(away[0] - 0.013, away[1] - 0.01, 0.0)
     off = FUNNEL * aside + 0.2 * max(0.0, turned - 0.2) + 2 * narrow
-    return go(hand, grasp.position + [0.0, 0.0, min(height_m, off)], pose, OPEN)
+    return go(hand, grasp.position - min(height_m, off) * grasp.rotation[:, 2], grasp.rotation, OPEN)
+
+
+def carry(hand: Hand, away: Floats, turn: float, over_m: float) -> Floats:
+    """Bring what is held by ``away`` (3,) m and by ``turn``: up to ``over_m`` above the place, aside, and down there."""
+    aside = float(np.linalg.norm(away[:2]))
+    rise = away[2] + min(over_m, FUNNEL * max(0.0, aside - 0.008))
+    clear = np.clip(1 - (rise - 0.015) / 0.02, 0, 1)  # no sideways motion while still too low
+    target = hand.position + [*(clear * away[:2]), rise]
+    return go(hand, target, downwards(hand.yaw + turn), CLOSE)
+
+
+def place(hand: Hand, grasp: Grasp, away: Floats, over_m: float) -> Floats:
+    """Take a thing, carry it by ``away`` (3,) m and over ``over_m`` above its place, let go, draw back."""
+    if np.linalg.norm(away[:2]) < 0.018 and -0.01 < away[2] < 0.01:  # fingers take steps to let go: begin a little above
+        free = hand.opening_m > grasp.width_m + 0.01
+        move = np.array([0.0, 0.0, 0.05]) if free else away
+        return go(hand, hand.position + move, downwards(hand.yaw), OPEN)
+    if not holds(hand, grasp):
+        return take(hand, grasp)
+    return carry(hand, away, 0.0, over_m)
