@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-LEAST = 1e-4  # share of the newest weights, as published: what is older than some 10 000 steps is forgotten at any power
+LEAST = 1e-4  # share of the newest weights, as published: at any power, no more than some 10 000 steps are averaged
 
 
 class Average:

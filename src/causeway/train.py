@@ -32,7 +32,7 @@ class Training:
     weight_decay: float = 1e-4  # pull of the weights to 0
     warmup: float = 0.02  # share of the steps over which the learning rate rises; it falls as a cosine afterwards
     clip: float = 1.0  # largest gradient norm; 0 never clips
-    averaging: float = 0.0  # 0 leaves the last weights; above, their average, over more steps as it nears 1; published .75
+    averaging: float = 0.0  # raising it leaves the average over more of the last steps (published .75); 0 the last
     save_every: int = 500  # steps between checkpoints; a killed run loses at most these
     log_every: int = 50  # steps between lines of the log
     checks: int = 8  # how often in a run the tune split is looked at

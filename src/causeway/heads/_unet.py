@@ -51,7 +51,7 @@ class UNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut; between them every channel is scaled and shifted (FiLM, Perez et al. 2018)."""
+    """Two convolutions beside a shortcut; between them each channel is scaled and shifted (FiLM, Perez et al. 2018)."""
 
     def __init__(self, inputs: int, outputs: int, told: int):
         super().__init__()
