@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from causeway.data import Spec
+from causeway.heads import laplace
 from causeway.policies import Sighted
 
 COLUMNS = [0, 8, 16, 31, 39, 47]
@@ -26,7 +27,7 @@ class Pixels(Sighted):
     begun = 0
 
     def __init__(self, spec: Spec):
-        super().__init__(spec, len(COLUMNS), 8, 0, 0.0)
+        super().__init__(spec, len(COLUMNS), 8, laplace.Config(hidden=0), 0.0)
         self.eye = torch.nn.Parameter(torch.ones(()))
 
     def begin(self) -> None:

@@ -14,6 +14,7 @@ from causeway.train import Training, train
 
 SPEC = Spec(cameras=2, height=40, width=64, state=3, horizon=4, action=2)
 OFFLINE = {"dino": {"weights": "random", "patches": [2, 3], "grid": [1, 2]}}
+QUICK = {"diffusion": {"widths": [32], "embedding": 8, "steps_to_act": 4}}
 
 
 def component(kind: str, name: str, **settings: object) -> object:
@@ -29,7 +30,7 @@ def test_a_policy(name: str, tmp_path: Path) -> None:
     state = torch.randn(3, 3)
     features = made.encode(images, state)
     guess = made.decode(features)
-    assert features.shape == (3, made.width) and guess.mean.shape == (3, 4, 2)
+    assert features.shape == (3, made.width) and guess.mode.shape == (3, 4, 2)
     (-guess.log_prob(torch.zeros(3, 4, 2)).mean()).backward()
     gradients = [w.grad for w in made.parameters() if w.requires_grad]
     assert all(g is not None and g.isfinite().all() for g in gradients) and any(g.abs().sum() > 0 for g in gradients)
@@ -41,6 +42,47 @@ def test_a_policy(name: str, tmp_path: Path) -> None:
     twin.load_state_dict(made.state_dict())
     assert torch.equal(twin.eval().act(images, state), one), "saved weights are all there is"
     assert not torch.allclose(made.act(images.flip(-1), state), one), "a policy looks at its pictures"
+
+
+@pytest.mark.parametrize("horizon", [1, 4])
+@pytest.mark.parametrize("name", catalog.names("head"))
+def test_a_head(name: str, horizon: int) -> None:
+    torch.manual_seed(0)
+    spec = SPEC._replace(horizon=horizon)
+    made = component("head", name).build(8, spec)  # type: ignore[attr-defined]
+    features, actions = torch.randn(3, 8, requires_grad=True), torch.randn(3, horizon, 2)
+    units = torch.tensor([10.0, 20.0]), torch.tensor([2.0, 0.5])
+    guess = made(features, *units)
+    chance = torch.get_rng_state()
+    mode = guess.mode
+    assert mode.shape == (3, horizon, 2) and torch.equal(torch.get_rng_state(), chance), "what is done is not drawn"
+    likely = guess.log_prob(actions)
+    assert likely.shape == (3,)
+    (-likely.mean()).backward()
+    gradients = [w.grad for w in made.parameters()] + [features.grad]
+    assert all(g is not None and g.isfinite().all() and g.abs().sum() > 0 for g in gradients)
+    made.eval()
+    assert torch.equal(made(features, *units).mode, mode), "a head is a function"
+    assert torch.allclose(made(features[:1], *units).mode, mode[:1], atol=1e-4), "moments do not see one another"
+    assert not torch.allclose(made(features.flip(0), *units).mode, mode), "it looks at its features"
+    plain = made(features, torch.zeros(2), torch.ones(2)).mode
+    assert torch.allclose(plain * units[1] + units[0], mode, atol=1e-5), "in the units of the demonstrations"
+    torch.manual_seed(1)
+    one = guess.log_prob(actions)
+    torch.manual_seed(1)
+    other = made(features, torch.zeros(2), torch.ones(2)).log_prob((actions - units[0]) / units[1])
+    assert torch.allclose(one, other - horizon * units[1].log().sum(), rtol=1e-4), "a density, of those units too"
+    twin = component("head", name).build(8, spec)  # type: ignore[attr-defined]
+    twin.load_state_dict(made.state_dict())
+    assert torch.equal(twin(features, *units).mode, mode), "saved weights are all there is"
+
+
+@pytest.mark.parametrize("head", catalog.names("head"))
+def test_every_policy_takes_every_head(head: str) -> None:
+    for name in catalog.names("policy"):
+        made = component("policy", name, head={"name": head, **QUICK.get(head, {})}).build(SPEC).eval()  # type: ignore[attr-defined]
+        images = torch.zeros(2, 2, 3, 40, 64, dtype=torch.uint8)
+        assert made.act(images, torch.randn(2, 3)).shape == (2, 4, 2)
 
 
 @pytest.mark.parametrize("name", catalog.names("bridge"))
@@ -92,16 +134,24 @@ def test_a_metric(name: str) -> None:
     assert np.isnan(made.measure([])) and made.version >= 1
 
 
-@pytest.mark.parametrize("name", catalog.names("method"))
+HEADS = [("imitation", head, 0.75) for head in catalog.names("head")]
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "averaging"), [*((name, "laplace", 0.0) for name in catalog.names("method")), *HEADS]
+)
 def test_a_method_learns_and_resumes_bit_for_bit(
-    name: str, domains: Callable[..., tuple[Domain, Domain]], tmp_path: Path
+    name: str, head: str, averaging: float, domains: Callable[..., tuple[Domain, Domain]], tmp_path: Path
 ) -> None:
-    settings = {"policy": {"name": "squeezenet", "layer": 2, "rows": 2, "columns": 6, "bottleneck": 16}}
+    eyes = {"name": "squeezenet", "layer": 2, "rows": 2, "columns": 6, "bottleneck": 16}
+    settings = {"policy": {**eyes, "head": {"name": head, **QUICK.get(head, {})}}}
 
     def run(folder: Path, steps: int, save_every: int) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)
         made = component("method", name, **settings).build(*domains(), seed=0)  # type: ignore[attr-defined]
-        plan = Training(steps=steps, save_every=save_every, log_every=1, accelerator="cpu", checks=2)
+        plan = Training(
+            steps=steps, save_every=save_every, log_every=1, accelerator="cpu", checks=2, averaging=averaging
+        )
         train(made, plan, 0, folder)
         return {key: value.clone() for key, value in made.part.state_dict().items()}
 

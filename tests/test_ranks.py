@@ -23,7 +23,14 @@ pytestmark = pytest.mark.slow
 
 def test_a_step_of_two_ranks_follows_the_mean_of_their_gradients(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
     made = one(
-        file, tmp_path / "two", recordings, RANKS, "train.steps=1", "train.clip=0", "method.augment.brightness=0.5"
+        file,
+        tmp_path / "two",
+        recordings,
+        RANKS,
+        "train.steps=1",
+        "train.clip=0",
+        "train.averaging=0.75",
+        "method.augment.brightness=0.5",
     )
     run.work(made)
     settings, source, target = made.experiment.train, *run.domains(made)

@@ -211,7 +211,7 @@ def test_a_clip_of_a_recording_is_uninterrupted_and_as_long_as_can_be() -> None:
 
 def test_a_clip_and_the_failures_of_a_driven_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     world = lanes.Config(limit_s=0.5, cars=0, oncoming=0, cones=0)
-    policy = cnn.Config(channels=(8, 8), bottleneck=8, hidden=8).build(Spec(1, 32, 48, 1, 1, 2))
+    policy = cnn.Config(channels=(8, 8), bottleneck=8).build(Spec(1, 32, 48, 1, 1, 2))
     agent = Agent(policy, identity.Config().build(), direct.Config().build(), none.Config().build())
     clip = film.driven(agent, world, 7, (32, 48), None, "#ff9000")
     assert clip.film.startswith("data:video/mp4") and clip.words == "episode 7, ended: timeout"

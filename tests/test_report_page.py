@@ -23,7 +23,7 @@ title = "A <small> study"
 seeds = [0, 1]
 baseline = "plain"
 picture = { height = 32, width = 48 }
-method = { name = "imitation", batch = 8, policy = { name = "cnn", channels = [8, 8], bottleneck = 8, hidden = 8 } }
+method = { name = "imitation", batch = 8, policy = { name = "cnn", channels = [8, 8], bottleneck = 8 } }
 train = { steps = 4, log_every = 1, checks = 2 }
 evaluate = { stretch_s = 2.0 }
 [source]

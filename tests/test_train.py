@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from causeway import train as module
+from causeway.average import Average
 from causeway.errors import ConfigError, Interrupted
 from causeway.methods import Cost, Method
 from causeway.train import Training, learning_rate, train
@@ -124,7 +125,7 @@ def test_the_log_has_the_steps_asked_for_and_the_last(tmp_path: Path) -> None:
 
 def test_checkpoints_are_written_when_due_and_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[int] = []
-    monkeypatch.setattr(module, "save", lambda folder, method, optimizer, step: steps.append(step))
+    monkeypatch.setattr(module, "save", lambda *state: steps.append(state[-1]))
     trained(tmp_path, steps=10, save_every=4)
     assert steps == [4, 8, 10]
 
@@ -194,6 +195,52 @@ def test_a_gradient_that_is_not_finite_names_its_step(tmp_path: Path) -> None:
         trained(tmp_path, method=made)
 
 
+def test_the_average_of_three_steps_by_hand(tmp_path: Path) -> None:
+    made = Plain()
+    found = trained(tmp_path, method=made, steps=3, averaging=0.75).weight.tolist()
+    last = torch.load(tmp_path / "last.pt", weights_only=True)["method"]["weight"].tolist()
+    one, two, three = (torch.tensor(each) for each in (*made.weights[1:], last))  # after each step
+    half = one + 2**-0.75 * (two - one)  # 1 - decay: 1, 0.5946, 0.4387
+    assert found == pytest.approx((half + 3**-0.75 * (three - half)).tolist(), rel=1e-6)
+    mean = trained(tmp_path / "mean", steps=3, averaging=1.0).weight.tolist()
+    assert mean == pytest.approx(((one + two + three) / 3).tolist(), rel=1e-6)
+    assert trained(tmp_path / "off", steps=3).weight.tolist() == last and found != last
+
+
+def test_old_weights_are_forgotten_in_the_end() -> None:
+    part = torch.nn.Linear(1, 1)
+    average = Average(part, 1.0)
+    torch.nn.init.constant_(part.weight, float(average.values[0]) + 1)
+    before = float(average.values[0])
+    average.follow(10**6)
+    assert float(average.values[0]) - before == pytest.approx(1e-4, rel=1e-2)
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.75])
+def test_a_check_looks_at_the_average_and_learning_goes_on_without_it(tmp_path: Path, averaging: float) -> None:
+    class Looking(Plain):
+        def check(self) -> dict[str, float]:
+            self.looked = [*getattr(self, "looked", []), self.weight.tolist()]
+            return {"tune/x": 0.0}
+
+    made = Looking()
+    trained(tmp_path / "a", method=made, checks=4, averaging=averaging)
+    blind = trained(tmp_path / "b", averaging=averaging)
+    assert made.weights == blind.weights and made.looked[-1] == made.weight.tolist() == blind.weight.tolist()
+    assert (made.looked[:3] == made.weights[1:]) == (averaging == 0)
+
+
+def test_a_stopped_average_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    whole = trained(tmp_path / "whole", averaging=0.75)
+    with pytest.raises(Interrupted):
+        trained(tmp_path / "parts", method=Plain(on_step=press(1, at=1)), averaging=0.75)
+    assert torch.equal(trained(tmp_path / "parts", averaging=0.75).weight, whole.weight)
+    again = trained(tmp_path / "parts", averaging=0.75)
+    assert again.weights == [] and torch.equal(again.weight, whole.weight), "trained, and killed before it was saved"
+    saved = torch.load(tmp_path / "parts" / "last.pt", weights_only=True)
+    assert torch.equal(saved["average"][0], whole.weight) and not torch.equal(saved["method"]["weight"], whole.weight)
+
+
 def test_a_method_without_batches_is_saved_as_it_was_prepared(tmp_path: Path) -> None:
     class Solved(Plain):
         def prepare(self) -> None:
@@ -211,6 +258,12 @@ def test_a_method_without_batches_is_saved_as_it_was_prepared(tmp_path: Path) ->
 def test_a_count_of_nothing_is_refused(setting: str) -> None:
     with pytest.raises(ConfigError, match="must be at least 1"):
         plan(**{setting: 0})
+
+
+@pytest.mark.parametrize("averaging", [-0.5, 1.5])
+def test_an_average_has_a_power_from_0_to_1(averaging: float) -> None:
+    with pytest.raises(ConfigError, match="averaging is a number from 0 to 1"):
+        plan(averaging=averaging)
 
 
 def test_threads_are_those_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ FOLDERS = {  # kind, the key in an experiment file -> folder of this package
     "method": "methods",
     "alignment": "alignments",
     "policy": "policies",
+    "head": "heads",
     "bridge": "bridges",
     "dataset": "datasets",
     "labeller": "labellers",

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from lightning_fabric import Fabric
 
+from .average import Average
 from .disk import whole
 from .errors import ConfigError, Interrupted
 from .methods import Cost, Method
@@ -31,6 +32,7 @@ class Training:
     weight_decay: float = 1e-4  # pull of the weights to 0
     warmup: float = 0.02  # share of the steps over which the learning rate rises; it falls as a cosine afterwards
     clip: float = 1.0  # largest gradient norm; 0 never clips
+    averaging: float = 0.0  # raising it leaves the average over more of the last steps (published .75); 0 the last
     save_every: int = 500  # steps between checkpoints; a killed run loses at most these
     log_every: int = 50  # steps between lines of the log
     checks: int = 8  # how often in a run the tune split is looked at
@@ -44,6 +46,8 @@ class Training:
             raise ConfigError("steps, save_every and log_every must be at least 1.")
         if self.learning_rate <= 0 or self.weight_decay < 0 or self.warmup < 0 or self.clip < 0 or self.devices < 1:
             raise ConfigError("needs learning_rate above 0, devices of 1 or more, and no negative number.")
+        if not 0 <= self.averaging <= 1:
+            raise ConfigError(f"averaging is a number from 0 to 1, not {self.averaging}.")
 
 
 def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
@@ -51,13 +55,7 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
 
     True in the first of several ranks, or the only one: what is to be done once is for it to do.
     """
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    try:
-        fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision)
-    except (ValueError, RuntimeError) as error:  # of lightning: no such accelerator, or none here
-        raise ConfigError(f"[train] accelerator = '{settings.accelerator}' cannot be used: {error}") from None
-    fabric.launch()
+    fabric = _launched(settings)
     folder.mkdir(parents=True, exist_ok=True)
     method.to(fabric.device)
     method.rank = fabric.global_rank
@@ -65,10 +63,11 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
     weights = [weight for weight in method.parameters() if weight.requires_grad]
     if not any(True for _ in zip(range(1), method.batches(0))):
         if fabric.is_global_zero:
-            save(folder, method, None, settings.steps)
+            save(folder, method, None, None, settings.steps)
         return bool(fabric.is_global_zero)
     optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    start = restore(folder, method, optimizer)
+    average = Average(method.part, settings.averaging)
+    start = restore(folder, method, optimizer, average)
     if fabric.is_global_zero:
         _forget(folder / "log.jsonl", start)
     module, optimizer = fabric.setup(method, optimizer)
@@ -92,8 +91,9 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
             if not math.isfinite(norm):
                 raise FloatingPointError(f"step {step}: the gradient is {norm}; terms: {_read(cost)}")
             optimizer.step()
-            shown.update(row, completed=step + 1)
             done = step + 1
+            average.follow(done)
+            shown.update(row, completed=done)
             last = done == settings.steps
             if fabric.global_rank == 0:
                 if last or step % settings.log_every == 0:
@@ -101,14 +101,28 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
                     _write(log, {"step": step, "loss": loss.item(), **_read(cost), **clock})
                 if settings.checks and done % max(1, settings.steps // settings.checks) == 0:
                     method.eval()
-                    _write(log, {"step": done, **method.check()})
+                    with average.at_work():
+                        _write(log, {"step": done, **method.check()})
                     method.train()
             stops = _any(fabric, stop.is_set())
             if fabric.global_rank == 0 and (last or stops or done % settings.save_every == 0):
-                save(folder, method, optimizer, done)
+                save(folder, method, optimizer, average, done)
             if stops and not last:
                 raise Interrupted(f"Stopped at step {done} and saved. The same command goes on from there.")
+    average.swap()
     return bool(fabric.is_global_zero)
+
+
+def _launched(settings: Training) -> Fabric:
+    """The device and the ranks to learn on."""
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    try:
+        fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision)
+    except (ValueError, RuntimeError) as error:  # of lightning: no such accelerator, or none here
+        raise ConfigError(f"[train] accelerator = '{settings.accelerator}' cannot be used: {error}") from None
+    fabric.launch()
+    return fabric
 
 
 def _any(fabric: Fabric, said: bool) -> bool:
@@ -132,22 +146,28 @@ def learning_rate(settings: Training, step: int) -> float:
     return settings.learning_rate * min(1.0, rising) * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
 
 
-def save(folder: Path, method: Method, optimizer: Any, step: int) -> None:
+def save(folder: Path, method: Method, optimizer: Any, average: Average | None, step: int) -> None:
     """Write a checkpoint beside the last one, then put it in its place: a killed run never leaves half a file."""
-    state = {"method": method.state_dict(), "optimizer": optimizer.state_dict() if optimizer else {}, "step": step}
+    state = {
+        "method": method.state_dict(),
+        "optimizer": optimizer.state_dict() if optimizer else {},
+        "average": average.values if average else [],
+        "step": step,
+    }
     advice = f"The checkpoint before step {step} is kept: make room, and give the same command again."
     with whole(folder / "last.pt", advice) as temporary:
         torch.save(state, temporary)
 
 
-def restore(folder: Path, method: Method, optimizer: Any) -> int:
-    """Load the last checkpoint, if any, into ``method`` and ``optimizer``; the step to go on from."""
+def restore(folder: Path, method: Method, optimizer: Any, average: Average) -> int:
+    """Load the last checkpoint, if any, into ``method``, ``optimizer`` and ``average``; the step to go on from."""
     path = folder / "last.pt"
     if not path.exists():
         return 0
     saved = torch.load(path, weights_only=True, map_location="cpu")
     method.load_state_dict(saved["method"])
     optimizer.load_state_dict(saved["optimizer"])
+    average.restore(saved["average"])
     return int(saved["step"])
 
 

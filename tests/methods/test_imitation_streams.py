@@ -1,5 +1,6 @@
 """What goes into a batch of imitation, and what its cost is made of, against plain formulas."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from causeway.methods import imitation
 from causeway.methods.imitation import Imitation
 
 Make = Callable[..., tuple[Domain, Domain]]
-SMALL = {"name": "cnn", "channels": [8], "bottleneck": 8, "hidden": 0, "dropout": 0.0}
+SMALL = {"name": "cnn", "channels": [8], "bottleneck": 8, "head": {"name": "laplace", "hidden": 0}, "dropout": 0.0}
 FROZEN = {"policy": pixels.Config()}
 
 
@@ -114,7 +115,8 @@ def test_terms_are_weighted_errors_in_units_of_the_demonstrations(domains: Make,
     policy = method.policy
     for stream, part in zip(method.streams, method._turned):
         error = (part.actions - policy.act(part.images, part.state)).abs() / policy.action_scale
-        assert terms[f"imitation/{stream.name}"].item() == pytest.approx(stream.weight * error.mean().item(), rel=1e-4)
+        right = stream.weight * (error.mean().item() + math.log(2))  # minus the log of a Laplace density of spread 1
+        assert terms[f"imitation/{stream.name}"].item() == pytest.approx(right, rel=1e-4)
 
 
 def test_the_alignment_compares_demonstrated_and_predicted_actions(domains: Make) -> None:
@@ -133,6 +135,24 @@ def test_the_alignment_compares_demonstrated_and_predicted_actions(domains: Make
     assert torch.allclose(theirs.actions[10:], units(policy.act(hidden.images, hidden.state)), atol=1e-5)
     assert torch.allclose(theirs.features[10:], policy.encode(hidden.images, hidden.state), atol=1e-5)
     assert ours.features.requires_grad and theirs.features.requires_grad and not theirs.actions.requires_grad
+
+
+def test_a_guess_to_compare_is_what_would_be_done_and_is_not_learned_from(
+    domains: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = domains(horizon=2)
+    spy, head = Spy(), {"name": "diffusion", "widths": [32], "embedding": 8}
+    method = build(source, target, replaced={"alignment": spy}, policy=SMALL | {"head": head})
+    denoiser, planned = method.policy.head, []
+    plan = denoiser.plan
+    monkeypatch.setattr(denoiser, "plan", lambda noise, seen: planned.append(len(noise)) or plan(noise, seen))
+    batch = next(method.batches(0))
+    terms = method.cost(batch, 0.0).terms
+    assert planned == [20] and not spy.seen[1].actions.requires_grad, "of moments that nobody demonstrated alone"
+    policy, hidden = method.policy, batch[2]
+    units = (policy.act(hidden.images, hidden.state) - policy.action_mean) / policy.action_scale
+    assert torch.allclose(spy.seen[1].actions[20:], units, atol=1e-4)
+    assert 0.3 < terms["imitation/source"].item() / 0.5 < 3, "the squared error of noise of spread 1"
 
 
 @pytest.mark.parametrize(("weight", "limit", "whose"), [(0.5, 10, "source"), (1.0, 10, "target"), (1.0, 0, "guessed")])

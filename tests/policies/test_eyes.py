@@ -1,4 +1,4 @@
-"""What reaches the first layer of each network, what its training sees, and the head's units by hand."""
+"""What reaches the first layer of each network, what its training sees, and a policy's units by hand."""
 
 import math
 import sys
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from causeway import config
 from causeway.data import Moments, Spec
 from causeway.errors import ConfigError, MissingExtra
-from causeway.policies import Bottleneck, Head, Policy, cnn, resnet, squeezenet
+from causeway.policies import Bottleneck, Policy, cnn, resnet, squeezenet
 
 SPEC = Spec(cameras=1, height=64, width=96, state=1, horizon=2, action=2)
 SMALL: dict[str, dict[str, Any]] = {
@@ -93,18 +93,6 @@ def test_what_dropout_keeps_makes_up_for_what_it_drops() -> None:
     assert set(seen[:, :-1].unique().tolist()) == {0.0, 4.0} and (seen[:, -1] == 7).all()
     assert seen[:, :-1].mean() == pytest.approx(1.0, abs=0.15)
     assert torch.equal(reaching(made.layers, lambda: made.eval()(embedding, state))[:, :-1], embedding)
-
-
-def test_the_head_speaks_in_the_units_of_the_demonstrations() -> None:
-    head = Head(3, 0, SPEC)
-    assert len(head.layers) == 1 and len(Head(3, 5, SPEC).layers) == 3, "0 makes the head linear"
-    features, mean, scale = torch.randn(2, 3), torch.tensor([10.0, 20.0]), torch.tensor([2.0, 4.0])
-    raw = head.layers(features).reshape(2, 2, 2)
-    guess = head(features, mean, scale)
-    assert torch.allclose(guess.mean, raw * scale + mean)
-    actions = torch.tensor([[[9.0, 21.0], [10.0, 22.0]]] * 2)
-    right = ((actions - guess.mean).abs() / scale + (2 * scale).log()).sum((1, 2))
-    assert torch.allclose(-guess.log_prob(actions), right)
 
 
 def test_units_come_from_the_chosen_moments_alone(moments: Callable[..., Moments]) -> None:

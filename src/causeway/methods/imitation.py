@@ -1,6 +1,6 @@
 """Copy the demonstrations of both domains, while an alignment pulls the domains together.
 
-With L the likelihood loss of the policy, the cost of a batch is
+With L = -log p(actions | features) per number, in units of the demonstrations' spread, the cost of a batch is
 
     w_s L(source) + w_t L(target) + w_g L(guessed) + alignment_weight * alignment(source, target)
 
@@ -209,9 +209,9 @@ class Imitation(Method):
             guess = self.policy.decode(feature)
             if part.actions is not None and stream.weight:
                 loss = -guess.log_prob(part.actions).mean() / part.actions[0].numel()
-                terms[f"imitation/{stream.name}"] = stream.weight * (loss - floor(scale))
-            actions = guess.mean.detach() if part.actions is None else part.actions
+                terms[f"imitation/{stream.name}"] = stream.weight * (loss - scale.log().mean())
             if stream.aligned:
+                actions = guess.mode.detach() if part.actions is None else part.actions
                 joints[stream.side == 1].append(
                     Joint(feature, (actions - mean) / scale, self.policy.scaled(part.state))
                 )
@@ -252,7 +252,7 @@ class Imitation(Method):
             if isinstance(self.policy, Labelled):
                 self.policy.side = torch.full((len(batch),), float(domain.name != "source"), device=device)
             embedding = self.policy.embed(batch.images) if batch.embedding is None else batch.embedding
-            guess = self.policy.decode(self.policy.project(embedding, batch.state)).mean
+            guess = self.policy.decode(self.policy.project(embedding, batch.state)).mode
             found[f"tune/{domain.name}"] = float((guess - batch.actions)[:, 0].abs().mean())
         if isinstance(self.policy, Labelled):
             self.policy.side = None
@@ -274,8 +274,3 @@ class Imitation(Method):
         device = self.policy.action_mean.device
         seen = [self.policy.embed(batch.images[i : i + 64].to(device)).cpu() for i in range(0, len(batch), 64)]
         return replace(batch, images=batch.images[:, :0], embedding=torch.cat(seen))
-
-
-def floor(scale: Tensor) -> Tensor:
-    """The negative log-likelihood per number of a perfect guess, so that losses read as errors and start near 1."""
-    return (2 * scale).log().mean()

@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Laplace
+from torch.distributions import Distribution
 
 from ..data import Moments, Spec
 from ..errors import ConfigError
+from ..heads import Head
 
 
 class Policy(nn.Module, ABC):
@@ -72,11 +73,14 @@ class Policy(nn.Module, ABC):
 
     @abstractmethod
     def decode(self, features: Tensor) -> Distribution:
-        """Features (B, D) -> a distribution over actions (B, T, A), in the units of the demonstrations."""
+        """Features (B, D) -> a distribution over actions (B, T, A), in the units of the demonstrations.
+
+        It is learned from by its ``log_prob``; its ``mode`` is what is done.
+        """
 
     def act(self, images: Tensor, state: Tensor) -> Tensor:
         """The most likely chunk of actions, (B, T, A)."""
-        return self.decode(self.encode(images, state)).mean
+        return self.decode(self.encode(images, state)).mode
 
     def scaled(self, state: Tensor) -> Tensor:
         """State (B, S) with mean 0 and spread 1 over the demonstrations."""
@@ -108,25 +112,6 @@ class Wrapper(Policy):
         return self.inner.embed(images)
 
 
-class Head(nn.Module):
-    """Regression of a chunk of actions: a Laplace distribution whose spread follows the demonstrations'.
-
-    Its likelihood is the absolute error in units of that spread, which a few odd labels do not bend.
-    """
-
-    def __init__(self, width: int, hidden: int, spec: Spec):
-        super().__init__()
-        self.shape = (spec.horizon, spec.action)
-        size = spec.horizon * spec.action
-        body = [nn.Linear(width, hidden), nn.ReLU()] if hidden else []
-        self.layers = nn.Sequential(*body, nn.Linear(hidden or width, size))
-
-    def forward(self, features: Tensor, mean: Tensor, scale: Tensor) -> Distribution:
-        """``mean`` and ``scale`` (A,) of the demonstrated actions give the units."""
-        middle = self.layers(features).unflatten(1, self.shape) * scale + mean
-        return Independent(Laplace(middle, scale.expand_as(middle), validate_args=False), 2, validate_args=False)
-
-
 class Bottleneck(nn.Module):
     """Embedding and state to a feature of ``width`` numbers, the place where domains are aligned."""
 
@@ -148,13 +133,13 @@ class Bottleneck(nn.Module):
 
 
 class Sighted(Policy):
-    """A policy made of eyes, a bottleneck and a regression head; a member says only what its eyes are."""
+    """A policy made of eyes, a bottleneck and the head that a Config names; a member says only what its eyes are."""
 
-    def __init__(self, spec: Spec, embedding: int, bottleneck: int, hidden: int, dropout: float):
+    def __init__(self, spec: Spec, embedding: int, bottleneck: int, head: Any, dropout: float):
         super().__init__(spec)
         self.width = bottleneck
         self.bottleneck = Bottleneck(embedding, spec.state, bottleneck, dropout)
-        self.head = Head(bottleneck, hidden, spec)
+        self.head: Head = head.build(bottleneck, spec)
 
     def project(self, embedding: Tensor, state: Tensor) -> Tensor:
         features: Tensor = self.bottleneck(embedding, self.scaled(state))

@@ -4,12 +4,14 @@ Group normalization keeps the two domains of a mixed batch from leaking into eac
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..data import Spec
+from ..heads import laplace
 from . import Sighted, floats
 
 
@@ -19,7 +21,7 @@ class Config:
 
     channels: tuple[int, ...] = (24, 32, 48, 64, 64)  # of each convolution; raising them learns more, slower
     bottleneck: int = 64  # D, size of the feature where the domains meet
-    hidden: int = 64  # width of the head's hidden layer; 0 makes the head linear
+    head: Any = field(default_factory=laplace.Config)  # what turns features into actions
     dropout: float = 0.1  # share of the embedding dropped in training
 
     def build(self, spec: Spec) -> "Convolutional":
@@ -43,7 +45,7 @@ class Convolutional(Sighted):
         eye = nn.Sequential(*layers, nn.Flatten())
         with torch.no_grad():
             embedding = eye(torch.zeros(1, 3, spec.height, spec.width)).shape[1] * spec.cameras
-        super().__init__(spec, embedding, config.bottleneck, config.hidden, config.dropout)
+        super().__init__(spec, embedding, config.bottleneck, config.head, config.dropout)
         self.eye = eye
 
     def embed(self, images: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Frozen DINOv2 (Oquab et al. 2023) as eyes, through transformers: the extractor of Min2Real."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..data import Spec
 from ..errors import ConfigError, MissingExtra
+from ..heads import laplace
 from . import Sighted, floats
 from .resnet import IMAGENET_MEAN, IMAGENET_STD
 
@@ -22,7 +23,7 @@ class Config:
     patches: tuple[int, int] = (7, 12)  # rows and columns of patches the picture is scaled to; more sees finer, slower
     grid: tuple[int, int] = (3, 6)  # rows and columns the patch features are averaged to
     bottleneck: int = 64  # D, size of the feature where the domains meet
-    hidden: int = 64  # width of the head's hidden layer; 0 makes the head linear
+    head: Any = field(default_factory=laplace.Config)  # what turns features into actions
     dropout: float = 0.2  # share of the embedding dropped in training
     shape: str = ""  # of the extractor, as JSON; a finished run keeps it and needs the folder or the hub no more
 
@@ -36,7 +37,7 @@ class Dino(Sighted):
     def __init__(self, config: Config, spec: Spec):
         eyes = empty(config.weights, config.shape)
         embedding = eyes.config.hidden_size * (config.grid[0] * config.grid[1] + 1) * spec.cameras
-        super().__init__(spec, embedding, config.bottleneck, config.hidden, config.dropout)
+        super().__init__(spec, embedding, config.bottleneck, config.head, config.dropout)
         self.config, self.eyes = config, eyes.requires_grad_(False)
         self.mean: Tensor
         self.std: Tensor

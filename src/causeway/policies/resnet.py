@@ -4,8 +4,9 @@
 its batch normalizations become fixed scales and shifts of the convolutions, its classifier is left out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from ..data import Spec
 from ..errors import ConfigError
+from ..heads import laplace
 from . import Sighted, floats
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -26,7 +28,7 @@ class Config:
     width: int = 64  # channels of the first stage (ResNet-18 has 64); halving it is four times faster
     keypoints: int = 0  # 0 averages on a grid; K > 0 finds K points by spatial softmax instead (Finn et al. 2016)
     bottleneck: int = 64  # D, size of the feature where the domains meet
-    hidden: int = 64  # width of the head's hidden layer; 0 makes the head linear
+    head: Any = field(default_factory=laplace.Config)  # what turns features into actions
     dropout: float = 0.1  # share of the embedding dropped in training
 
     def __post_init__(self) -> None:
@@ -81,7 +83,7 @@ class ResNet(Sighted):
     def __init__(self, config: Config, spec: Spec):
         w = config.width
         embedding = (2 * config.keypoints or 8 * w * 12) * spec.cameras
-        super().__init__(spec, embedding, config.bottleneck, config.hidden, config.dropout)
+        super().__init__(spec, embedding, config.bottleneck, config.head, config.dropout)
         self.config = config
         normal = Groups if config.weights == "random" else Fixed
         self.mean: Tensor

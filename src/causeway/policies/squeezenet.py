@@ -4,8 +4,9 @@
 blue-green-red, 0..255 minus the ImageNet mean, pooling with ceiling.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from ..data import Spec
 from ..errors import ConfigError
+from ..heads import laplace
 from . import Sighted, floats
 
 FIRES = {2: (96, 16, 64), 3: (128, 16, 64), 4: (128, 32, 128), 5: (256, 32, 128)}  # number -> inputs, squeeze, expand
@@ -31,7 +33,7 @@ class Config:
     columns: int = 8  # ... and columns; raising them keeps more of the place, and more weights to learn
     tuned: bool = False  # whether the eyes learn too; frozen eyes allow features to be kept on disk
     bottleneck: int = 64  # D, size of the feature where the domains meet
-    hidden: int = 64  # width of the head's hidden layer; 0 makes the head linear
+    head: Any = field(default_factory=laplace.Config)  # what turns features into actions
     dropout: float = 0.2  # share of the embedding dropped in training
 
     def __post_init__(self) -> None:
@@ -61,7 +63,7 @@ class SqueezeNet(Sighted):
 
     def __init__(self, config: Config, spec: Spec):
         embedding = 2 * FIRES[config.layer][2] * config.rows * config.columns * spec.cameras
-        super().__init__(spec, embedding, config.bottleneck, config.hidden, config.dropout)
+        super().__init__(spec, embedding, config.bottleneck, config.head, config.dropout)
         self.config = config
         self.mean: Tensor
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1) / 255)
