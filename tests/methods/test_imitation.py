@@ -207,7 +207,7 @@ def test_pairs_are_aligned_beside_what_is_imitated(named: tuple[Domain, Domain],
     assert len(set(places[0])) > 10
     cost = method.cost(batch, 0.5)  # type: ignore[attr-defined]
     assert set(cost.terms) == {"imitation/source", "imitation/paired source", "imitation/target", "alignment"}
-    assert cost.notes["matched"] <= 1
+    assert cost.notes["transported_mass"] <= 1
 
 
 def test_pairs_that_know_hidden_labels_are_refused(named: tuple[Domain, Domain], tmp_path: Path) -> None:

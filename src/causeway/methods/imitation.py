@@ -11,7 +11,6 @@ target moments that go together in time (Cheng et al. 2025). Maddukuri et al. 20
 1 - w_t) alpha.
 """
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,10 +28,9 @@ from ..errors import ConfigError
 from ..features import Features, embedded
 from ..pairs import Pairing, Pairs
 from ..policies import Policy, Wrapper, cnn
+from ..progress import say_once
 from . import Cost, Method
 from ._streams import Stream, shares, suggested_weight
-
-SAID: set[str] = set()  # advice given in this process
 
 
 @dataclass(frozen=True)
@@ -165,13 +163,10 @@ class Imitation(Method):
         labelled, source = len(self.target.labelled), len(self.source.labelled)
         if labelled and source and 0 < self.config.target_weight < 1:
             low, high = suggested_weight(labelled, source)
-            said = (
+            say_once(
                 f"{labelled} labelled target and {source} source moments: where to begin tuning target_weight is "
                 f"{low:.3f} to {high:.3f} (arXiv 2604.13645); here it is {self.config.target_weight:g}."
             )
-            if said not in SAID:  # once, not for every arm and seed
-                print(said, file=sys.stderr)
-                SAID.add(said)
 
     def _stream(
         self,
@@ -225,8 +220,8 @@ class Imitation(Method):
         self._turned = batch
         side = torch.cat([torch.full((len(b),), s.side) for b, s in zip(batch, self.streams)]).to(batch[0].state.device)
         if batch[0].embedding is None:
-            half = [torch.rand(len(part), device=part.state.device) < 0.5 for part in batch]
-            self._turned = [self.augmentation.mirror(part, chosen) for part, chosen in zip(batch, half)]
+            half = {s.number: torch.rand(len(b), device=side.device) < 0.5 for s, b in zip(self.streams, batch)}
+            self._turned = [self.augmentation.mirror(b, half[s.number]) for s, b in zip(self.streams, batch)]
             images = self.augmentation(self.bridge(torch.cat([part.images for part in self._turned])))
             embedding = self.policy.embed(images)
         else:
