@@ -148,11 +148,11 @@ class Imitation(Method):
             )
         for name, size in sizes.items():
             together = round(size * share) if name == "source" else 0
+            part = share if 0 < together < size else float(together > 0)
             if size - together:
-                part = self.shares[name] * (size - together) / size
-                self._stream(name, sides[name], size - together, part, aligned=False)
+                self._stream(name, sides[name], size - together, self.shares[name] * (1 - part), aligned=False)
             if together:
-                self._stream("paired source", source, together, self.shares[name] * together / size, False, pairs)
+                self._stream("paired source", source, together, self.shares[name] * part, False, pairs)
         if aligns:
             self._stream("source pairs", source, self.config.pairs.batch, pairs=pairs)
             last = len(self.streams) - 1
