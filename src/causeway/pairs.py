@@ -32,6 +32,7 @@ from .warping import warp
 TOGETHER, ROOM = 128, 2**28  # source episodes that go along a target episode at once, and cells that they may have
 LONGEST = 2**31  # cells of a single pair: 2 GB for the moves that lead to them
 STILL = 1e-6  # a number that spreads less is constant
+COLUMNS = ("source", "target", "distance", "source_step", "target_step")
 UNITS = 40.0  # a number that spreads so many times more on one side is in other units there: a radian has 57 degrees
 
 
@@ -82,6 +83,11 @@ def _chosen(source: Dataset, target: Dataset, by: Sequence[str]) -> list[str]:
             lacking = next(side for side, own in zip((source, target), sides) if name not in own)
             raise ConfigError(f"{lacking.root} has no state or action '{name}'. {nearest(name, both)}")
     states = [name for name in source.state_names if name in target.state_names]
+    if not both:
+        ours, theirs = (", ".join(own) or "nothing" for own in sides)
+        raise ConfigError(
+            f"Nothing to pair by: {source.root} records {ours}, {target.root} records {theirs}, and no name is in both."
+        )
     if by or states == list(source.state_names) == list(target.state_names):
         return list(by) or states or both
     raise ConfigError(
@@ -124,6 +130,11 @@ def _scaled(
             raise DataError(
                 f"{name} spreads {max(one, other) / min(one, other):.0f} times more in the "
                 f"{'source' if one > other else 'target'}: are its units the same? If they are, leave it out with --by."
+            )
+    for side, own, spread in (("source", a, spreads[0]), ("target", b, spreads[1])):
+        if len(own) > 1 and (spread <= STILL).all():
+            raise DataError(
+                f"Nothing to pair by: {', '.join(names)} never change in the {side}. Choose others with --by."
             )
     whole = np.concatenate([a, b]).std(0)
     kept = np.flatnonzero(whole > STILL).tolist()
@@ -218,7 +229,10 @@ class Pairs:
         path = Path(config.file)
         if not path.is_file():
             raise ConfigError(f"There is no file of pairs {path}. Make it with: causeway pair SOURCE TARGET {path}")
-        table = pq.read_table(path)
+        try:
+            table = pq.read_table(path, columns=list(COLUMNS))
+        except pa.ArrowInvalid:
+            raise DataError(f"{path} is no file of pairs. Make it with: causeway pair SOURCE TARGET {path}") from None
         self.by: list[str] = json.loads((table.schema.metadata or {}).get(b"pairs", b'{"by": []}'))["by"]
         self.paths = _paths(table)
         sides = zip(("source", "target"), self.paths.lengths, (source, target))

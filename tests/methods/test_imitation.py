@@ -237,6 +237,11 @@ def test_the_published_mixture(
     assert [s.size for s in method.streams if s.aligned] == [128, 128]  # type: ignore[attr-defined]
 
 
+def test_a_paired_plan_without_pairs_is_refused(domains: Make) -> None:
+    with pytest.raises(ConfigError, match=r"plan = 'paired' needs moments that go together: set pairs.file"):
+        build(*domains(), alignment={"name": "transport", "plan": "paired"})
+
+
 def test_pairs_that_know_hidden_labels_are_refused(named: tuple[Domain, Domain], tmp_path: Path) -> None:
     file = pairs_of(*named, tmp_path)
     for by, refused in (("steering", True), ("state_0", False)):

@@ -70,6 +70,7 @@ class Transport(Alignment):
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
+        self.paired = config.plan == "paired"
         self._plan: Tensor | None = None
 
     def forward(self, source: Joint, target: Joint, progress: float) -> Tensor:

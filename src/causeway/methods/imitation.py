@@ -95,6 +95,8 @@ class Imitation(Method):
         self.config, self.source, self.target, self.seed = config, source, target, seed
         self.policy = config.part_for(target.spec)
         self.alignment = config.alignment.build(self.policy.width, target.spec.horizon * target.spec.action)
+        if self.alignment.paired and not config.pairs.file:
+            raise ConfigError("plan = 'paired' needs moments that go together: set pairs.file, or plan = 'full'.")
         self.bridge = config.bridge.build()
         names = source.unlabelled.state_names, source.unlabelled.action_names
         self.augmentation = Augmentation(config.augment, *names, target.spec.cameras)
