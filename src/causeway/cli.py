@@ -130,6 +130,7 @@ def pair(
     source: Path,
     target: Path,
     destination: Path,
+    settings: Overrides = None,
     by: Annotated[
         list[str] | None, typer.Option(help="A state or action to compare; repeatable. All of the state.")
     ] = None,
@@ -137,11 +138,18 @@ def pair(
 ) -> None:
     """Find which source episodes do what each target episode does, and when, by dynamic time warping.
 
-    Example: causeway pair data/sim data/real data/pairs.parquet --by steering
+    Example: causeway pair data/sim data/real data/pairs.parquet target.select=t1 --by steering
     """
     from . import pairs
 
-    ours, theirs = (_component("dataset", _format(path), [f"root={path}"]).build() for path in (source, target))
+    tree: config.Tree = {
+        side: {"name": _format(path), "root": str(path)} for side, path in (("source", source), ("target", target))
+    }
+    for item in settings or ():
+        if not item.startswith(("source.", "target.")):
+            raise ConfigError(f"'{item}' is of neither side. Write it as source.key=value or target.key=value.")
+        config.override(tree, item)
+    ours, theirs = (config.component("dataset", tree[side], side).build() for side in ("source", "target"))
     count = pairs.pair(ours, theirs, destination, by or (), jobs)
     print(f"{destination}: {count:,} pairs.")
 
@@ -259,18 +267,7 @@ def list_(kind: str = typer.Argument(""), name: str = typer.Argument("")) -> Non
 
     Example: causeway list alignment transport
     """
-    kinds = [kind] if kind else [each for each in sorted(catalog.FOLDERS) if catalog.names(each)]
-    if kind and kind not in catalog.FOLDERS:
-        of = [each for each in catalog.FOLDERS if kind in catalog.names(each)]
-        if len(of) > 1:
-            raise ConfigError(f"'{kind}' is of several kinds. Say which: causeway list {of[0]} {kind}")
-        if not of:  # else the name of a component says its kind
-            return console.section(kind)
-        kind, name = of[0], kind
-    if name:
-        module = catalog.find(kind, name)
-        return console.settings(module.__doc__ or "", module.Config)
-    console.components(kinds)
+    console.listed(kind, name)
 
 
 def _experiment(file: Path, overrides: Sequence[str] | None) -> config.Tree:

@@ -19,6 +19,21 @@ def _interval(low: float, high: float, sign: str = "") -> str:
     return "–" if math.isnan(low) else f"[{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
+def listed(kind: str, name: str) -> None:
+    """Every component, those of a kind, or the settings of a component or a section, which may stand as ``kind``."""
+    if kind and kind not in catalog.FOLDERS:
+        of = [each for each in catalog.FOLDERS if kind in catalog.names(each)]
+        if len(of) > 1:
+            raise ConfigError(f"'{kind}' is of several kinds. Say which: causeway list {of[0]} {kind}")
+        if not of:  # else the name of a component says its kind
+            return section(kind)
+        kind, name = of[0], kind
+    if name:
+        module = catalog.find(kind, name)
+        return settings(module.__doc__ or "", module.Config)
+    components([kind] if kind else [each for each in sorted(catalog.FOLDERS) if catalog.names(each)])
+
+
 def components(kinds: Sequence[str]) -> None:
     """Every component of some kinds, in a line each."""
     table = Table("kind", "name", "what it is", box=None)

@@ -153,7 +153,8 @@ def along(agent: Agent, moments: Moments, start: int, ink: str) -> Clip:
     index, name = steering(moments.action_names), moments.action_names[steering(moments.action_names)]
     guesses = evaluate.replay(agent, moments.select(chosen), evaluate.Evaluation(stretch_s=1e6))
     guess = np.concatenate([trace.actions for trace in guesses])[:, index]
-    every = max(1, round(rate(moments) / RATE_HZ))
+    speed = float(np.nan_to_num(rate(moments), nan=RATE_HZ))  # episodes of one moment have no rate
+    every = max(1, round(speed / RATE_HZ))
     frames = []
     for i in range(0, len(chosen), every):
         row = moments.rows[chosen[i]]
@@ -161,7 +162,7 @@ def along(agent: Agent, moments: Moments, start: int, ink: str) -> Clip:
         frames.append(gauged(image, name, guess[i], moments.actions[row, index], f"{moments.time_s[row]:.1f} s", ink))
     until = moments.time_s[moments.rows[chosen[-1]]]
     words = f"recording {called(moments)[moments.episode[first]]}, {moments.time_s[first]:.1f} s to {until:.1f} s of it"
-    return _clip(frames, rate(moments) / every, words)
+    return _clip(frames, speed / every, words)
 
 
 def window(moments: Moments, start: int) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +32,7 @@ from .warping import warp
 TOGETHER, ROOM = 128, 2**28  # source episodes that go along a target episode at once, and cells that they may have
 LONGEST = 2**31  # cells of a single pair: 2 GB for the moves that lead to them
 STILL = 1e-6  # a number that spreads less is constant
+COLUMNS = ("source", "target", "distance", "source_step", "target_step")
 UNITS = 40.0  # a number that spreads so many times more on one side is in other units there: a radian has 57 degrees
 
 
@@ -81,6 +83,11 @@ def _chosen(source: Dataset, target: Dataset, by: Sequence[str]) -> list[str]:
             lacking = next(side for side, own in zip((source, target), sides) if name not in own)
             raise ConfigError(f"{lacking.root} has no state or action '{name}'. {nearest(name, both)}")
     states = [name for name in source.state_names if name in target.state_names]
+    if not both:
+        ours, theirs = (", ".join(own) or "nothing" for own in sides)
+        raise ConfigError(
+            f"Nothing to pair by: {source.root} records {ours}, {target.root} records {theirs}, and no name is in both."
+        )
     if by or states == list(source.state_names) == list(target.state_names):
         return list(by) or states or both
     raise ConfigError(
@@ -123,6 +130,11 @@ def _scaled(
             raise DataError(
                 f"{name} spreads {max(one, other) / min(one, other):.0f} times more in the "
                 f"{'source' if one > other else 'target'}: are its units the same? If they are, leave it out with --by."
+            )
+    for side, own, spread in (("source", a, spreads[0]), ("target", b, spreads[1])):
+        if len(own) > 1 and (spread <= STILL).all():
+            raise DataError(
+                f"Nothing to pair by: {', '.join(names)} never change in the {side}. Choose others with --by."
             )
     whole = np.concatenate([a, b]).std(0)
     kept = np.flatnonzero(whole > STILL).tolist()
@@ -185,6 +197,27 @@ class Pairing:
             raise ConfigError("needs share between 0 and 1, sharpness and window of 0 or more, and batch of 2 or more.")
 
 
+class Paths(NamedTuple):
+    """The warping paths of R pairs of episodes. ``low`` and ``high`` hold the target steps of all pairs in a row."""
+
+    lengths: tuple[NDArray[np.int32], NDArray[np.int32]]  # (R,) of the source and of the target episodes
+    place: NDArray[np.int64]  # (R,) where the first target step of a pair stands
+    low: NDArray[np.int32]  # the first source step that goes with each target step
+    high: NDArray[np.int32]  # the last one
+
+
+def _paths(table: pa.Table) -> Paths:
+    own, other = (table[key].combine_chunks() for key in ("source_step", "target_step"))
+    offsets = own.offsets.to_numpy()
+    own, other = own.flatten().to_numpy(), other.flatten().to_numpy()
+    row = np.repeat(np.arange(len(table)), np.diff(offsets))
+    begins = np.flatnonzero(np.diff(row, prepend=-1) | np.diff(other, prepend=-1))
+    ends = np.append(begins[1:], len(row)) - 1
+    last = offsets[1:] - 1
+    place = np.searchsorted(row[begins], np.arange(len(table)))
+    return Paths((own[last] + 1, other[last] + 1), place, own[begins], own[ends])
+
+
 class Pairs:
     """Draws moments of both sides that go together: a target moment at random, a source episode with probability
     proportional to ``1 / (1 + exp(sharpness (distance - middle)))``, and of it the moment on the warping path, give or
@@ -196,37 +229,36 @@ class Pairs:
         path = Path(config.file)
         if not path.is_file():
             raise ConfigError(f"There is no file of pairs {path}. Make it with: causeway pair SOURCE TARGET {path}")
-        table = pq.read_table(path)
+        try:
+            table = pq.read_table(path, columns=list(COLUMNS))
+        except pa.ArrowInvalid:
+            raise DataError(f"{path} is no file of pairs. Make it with: causeway pair SOURCE TARGET {path}") from None
         self.by: list[str] = json.loads((table.schema.metadata or {}).get(b"pairs", b'{"by": []}'))["by"]
-        own, other = (table[key].combine_chunks() for key in ("source_step", "target_step"))
-        offsets = own.offsets.to_numpy()
-        own, other = own.flatten().to_numpy(), other.flatten().to_numpy()
-        row = np.repeat(np.arange(len(table)), np.diff(offsets))
-        begins = np.flatnonzero(np.diff(row, prepend=-1) | np.diff(other, prepend=-1))
-        ends = np.append(begins[1:], len(row)) - 1
-        self.low, self.high = own[begins], own[ends]  # the source steps on the path, for each row and target step
-        self.place = np.searchsorted(row[begins], np.arange(len(table)))  # of a row's first target step among them
-        ours, theirs = own[offsets[1:] - 1] + 1, other[offsets[1:] - 1] + 1
-        sources = _numbers(path, table["source"].to_pylist(), ours, source)
-        targets = _numbers(path, table["target"].to_pylist(), theirs, target)
-        shape = len(source.episode_names), len(target.episode_names)
-        trained = np.isin(np.arange(shape[0]), source.episode[source.rows])
-        usable = (sources >= 0) & (targets >= 0) & trained[sources]
-        self.rows = np.full(shape[::-1], -1)
-        self.rows[targets[usable], sources[usable]] = np.flatnonzero(usable)
-        distance = table["distance"].to_numpy()
-        likely = np.where(
-            self.rows >= 0, -np.logaddexp(0, config.sharpness * (distance[self.rows] - config.middle)), -np.inf
-        )
-        lacking = [
-            target.episode_names[e] for e in np.unique(target.episode[target.rows]) if not (self.rows[e] >= 0).any()
-        ]
-        if lacking:
-            raise DataError(f"{path} has no pair for episode {lacking[0]} of the target that training may use.")
-        share = np.exp(likely - likely.max(1, keepdims=True, initial=-1e300))
-        self.up_to = (share / share.sum(1, keepdims=True).clip(1e-300)).cumsum(1)
-        self.length = np.bincount(source.episode, minlength=shape[0])
+        self.paths = _paths(table)
+        sides = zip(("source", "target"), self.paths.lengths, (source, target))
+        self.rows = self._known(*(_numbers(path, table[key].to_pylist(), n, side) for key, n, side in sides))
+        for episode in np.unique(target.episode[target.rows]):
+            if not (self.rows[episode] >= 0).any():
+                lacking = target.episode_names[episode]
+                raise DataError(f"{path} has no pair for episode {lacking} of the target that training may use.")
+        self.up_to = self._shares(config, table["distance"].to_numpy()).cumsum(1)
+        self.length = np.bincount(source.episode, minlength=len(source.episode_names))
         self.first = [np.searchsorted(side.episode, np.arange(len(side.episode_names))) for side in (source, target)]
+
+    def _known(self, sources: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(target episodes, source episodes) the row of the file, -1 where there is none that training may use."""
+        rows = np.full((len(self.target.episode_names), len(self.source.episode_names)), -1)
+        trained = np.isin(np.arange(rows.shape[1]), self.source.episode[self.source.rows])
+        usable = (sources >= 0) & (targets >= 0) & trained[sources]
+        rows[targets[usable], sources[usable]] = np.flatnonzero(usable)
+        return rows
+
+    def _shares(self, config: Pairing, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(target episodes, source episodes) how likely a source episode is, given the target episode."""
+        likely = -np.logaddexp(0, config.sharpness * (distance[self.rows] - config.middle))
+        likely = np.where(self.rows >= 0, likely, -np.inf)
+        share = np.exp(likely - likely.max(1, keepdims=True, initial=-1e300))
+        return np.asarray(share / share.sum(1, keepdims=True).clip(1e-300))
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Which of the source's moments go with which of the target's: two times ``count`` places in either set."""
@@ -234,8 +266,9 @@ class Pairs:
         frame = self.target.rows[theirs]
         episode = self.target.episode[frame]
         ours = (self.up_to[episode] <= rng.random(count)[:, None]).sum(1).clip(max=self.up_to.shape[1] - 1)
-        at = self.place[self.rows[episode, ours]] + frame - self.first[1][episode]
-        step = rng.integers(self.low[at], self.high[at] + 1) + rng.integers(-self.window, self.window + 1, size=count)
+        at = self.paths.place[self.rows[episode, ours]] + frame - self.first[1][episode]
+        step = rng.integers(self.paths.low[at], self.paths.high[at] + 1)
+        step += rng.integers(-self.window, self.window + 1, size=count)
         step = step.clip(0, self.length[ours] - 1)
         return self._nearest(self.first[0][ours] + step, ours), theirs
 
@@ -251,7 +284,7 @@ class Pairs:
         return np.where(gaps[0] < gaps[1], before, after)
 
 
-def _numbers(path: Path, names: list[str], lengths: NDArray[np.int64], side: Moments) -> NDArray[np.int64]:
+def _numbers(path: Path, names: list[str], lengths: NDArray[np.int32], side: Moments) -> NDArray[np.int64]:
     """The numbers of the named episodes among those of ``side``, -1 for others."""
     known = {name: number for number, name in enumerate(side.episode_names)}
     found = np.array([known.get(name, -1) for name in names])

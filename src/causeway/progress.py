@@ -1,4 +1,4 @@
-"""Progress bars with rate and time left on a terminal, and silence everywhere else."""
+"""What is told while work goes on: bars with rate and time left, on a terminal alone, and advice, once."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +11,15 @@ from rich.progress import Task as Row
 from rich.text import Text
 
 T = TypeVar("T")
+
+SAID: set[str] = set()  # advice given in this process
+
+
+def say_once(advice: str) -> None:
+    """Print a sentence on standard error, once, not for every step, arm and seed."""
+    if advice not in SAID:
+        print(advice, file=sys.stderr)
+        SAID.add(advice)
 
 
 class Rate(ProgressColumn):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from causeway import progress
 from causeway.alignments import _sinkhorn
 from causeway.alignments._sinkhorn import paired_plan, unbalanced_plan, unrolled
 from causeway.alignments.transport import Config, squared_distances
@@ -225,31 +226,68 @@ def test_the_default_tolerance_is_good_for_a_thousandth_in_float32() -> None:
         assert rough == pytest.approx(exact, rel=1e-3)
 
 
+FORMS = {
+    "unbalanced": {},
+    "source": {"relaxed": "source"},
+    "target": {"relaxed": "target"},
+    "paired": {"plan": "paired"},
+    "paired source": {"plan": "paired", "relaxed": "source"},
+    "unrolled": {"gradient": "unrolled"},
+    "unrolled source": {"gradient": "unrolled", "relaxed": "source"},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("blur", [1e-3, 0.1, 10.0])
 @pytest.mark.parametrize("reach", [1e-3, 1.0, 10.0, math.inf])
-def test_it_stays_finite_in_float32(scale: float, blur: float, reach: float) -> None:
+def test_it_stays_finite_in_float32_with_the_gradient_of_float64(
+    form: str, scale: float, blur: float, reach: float
+) -> None:
     draw = torch.Generator().manual_seed(0)
-    s = (torch.randn(11, 4, generator=draw) * math.sqrt(scale / 8)).requires_grad_()
-    t = torch.randn(7, 4, generator=draw) * math.sqrt(scale / 8)
-    align = Config(relative=False, action_weight=0, blur=blur, reach=reach, iterations=60).build(4, 1)
-    loss = align(joint(s), joint(t), 0.0)
-    loss.backward()
-    assert math.isfinite(loss.item())
-    assert s.grad is not None and s.grad.isfinite().all()
-    assert align.notes()["matched"] <= 1 + 1e-2
-    upper = 2 * reach + blur  # the objective of moving nothing
-    assert loss.item() <= upper * (1 + 1e-4)
+    clouds = [torch.randn(n, 4, generator=draw) * math.sqrt(scale / 8) for n in (11, 11 if "paired" in form else 7)]
+    settings = {"iterations": 60} | FORMS[form]
+    config = Config(relative=False, action_weight=0, blur=blur, reach=reach, **settings)  # type: ignore[arg-type]
+    found = {}
+    for kind in (torch.float32, torch.float64):
+        z = [cloud.to(kind).requires_grad_() for cloud in clouds]
+        align = config.build(4, 1)
+        loss = align(joint(z[0]), joint(z[1]), 0.0)
+        found[kind] = torch.cat(torch.autograd.grad(loss, z))
+        assert loss.dtype == kind and loss.isfinite() and found[kind].isfinite().all()
+        assert all(math.isfinite(value) for value in align.notes().values())
+        assert align.notes()["transported_mass"] <= 1 + 1e-2
+        if "unrolled" not in form:  # whose few sweeps may end anywhere
+            assert loss.item() <= (sum(config.reaches) + blur) * (1 + 1e-4), "the objective of moving nothing"
+    rough, exact = found.values()
+    assert (rough - exact).norm() <= 1e-2 * exact.norm() + 1e-6 * math.sqrt(scale)
 
 
-def test_nothing_in_common_is_left_unmatched() -> None:
-    s, t = torch.randn(6, 3, requires_grad=True), torch.randn(4, 3) + 1e4
-    align = Config(relative=False, action_weight=0, blur=0.05, reach=0.5).build(3, 1)
-    loss = align(joint(s), joint(t), 0.0)
+@pytest.mark.parametrize("form", ["unbalanced", "paired", "unrolled"])
+def test_nothing_in_common_is_left_unmatched_and_said_once(
+    form: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SAID", set())
+    s, t = torch.randn(4, 3, requires_grad=True), torch.randn(4, 3) + 1e4
+    settings = {"blur": 0.05, "reach": 0.5, **FORMS[form]}
+    align = Config(relative=False, action_weight=0, **settings).build(3, 1)  # type: ignore[arg-type]
+    for _ in range(2):
+        loss = align(joint(s), joint(t), 0.0)
     loss.backward()
     assert loss.item() == pytest.approx(1.05)
     assert s.grad is not None and s.grad.abs().max() < 1e-20
-    assert align.notes()["unmatched_source"] == pytest.approx(1.0)
+    nothing = {"transported_mass": 0.0, "plan_entropy": 0.0, "unmatched_source": 1.0, "spread": 1.0}
+    assert align.notes() == pytest.approx(nothing)
+    said = capsys.readouterr().err
+    assert said.startswith("transport leaves all of a batch unmatched: every pair costs more than reach = 0.5 allows")
+    assert said.count("\n") == 1
+    align(joint(s), joint(s.detach()), 0.0)
+    for relaxed in ("source", "target", "both"):
+        reach = math.inf if relaxed == "both" else 0.5
+        balanced = Config(relative=False, blur=0.05, reach=reach, relaxed=relaxed).build(3, 1)  # type: ignore[arg-type]
+        assert balanced(joint(s), joint(t), 0.0).isfinite()
+        assert balanced.notes()["transported_mass"] == pytest.approx(1.0, abs=1e-3), "a side is matched as a whole"
+    assert capsys.readouterr().err == ""
 
 
 def test_broken_features_give_a_broken_loss_and_no_endless_loop() -> None:
@@ -364,11 +402,25 @@ def test_notes_tell_what_was_matched() -> None:
     notes = align.notes()
     plan = align._plan
     assert plan is not None and plan[2:].sum() < 1e-6
-    assert notes["matched"] == pytest.approx(plan.sum().item())
+    assert notes["transported_mass"] == pytest.approx(plan.sum().item())
     assert 0.4 < notes["unmatched_source"] < 0.6
     share = 1 / (1 + math.exp(-1))  # of the nearer of two partners, the other being one blur farther
     entropy = -share * math.log(share) - (1 - share) * math.log(1 - share)
     assert notes["spread"] == pytest.approx(math.exp(entropy), rel=1e-3)
+    assert notes["plan_entropy"] == pytest.approx(math.log(2) + entropy, rel=1e-3), "of two moments, and of partners"
+
+
+def test_notes_by_hand() -> None:
+    align = Config().build(1, 1)
+    align._plan = torch.tensor([[0.125, 0.125], [0.25, 0.0], [0.0, 0.0]])  # of three moments, two sent 1/4 each
+    assert align.notes() == pytest.approx(
+        {
+            "transported_mass": 0.5,
+            "plan_entropy": 1.5 * math.log(2),  # of the shares 1/4, 1/4 and 1/2
+            "unmatched_source": 0.5,  # 1/3 - 1/4 twice, and 1/3
+            "spread": math.sqrt(2),  # one moment has two partners, one has one: 2^(1/2) 1^(1/2)
+        }
+    )
 
 
 @pytest.mark.parametrize("wrong", [{"blur": 0.0}, {"blur": math.inf}, {"reach": 0.0}, {"iterations": 0}])

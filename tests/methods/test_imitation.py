@@ -207,7 +207,39 @@ def test_pairs_are_aligned_beside_what_is_imitated(named: tuple[Domain, Domain],
     assert len(set(places[0])) > 10
     cost = method.cost(batch, 0.5)  # type: ignore[attr-defined]
     assert set(cost.terms) == {"imitation/source", "imitation/paired source", "imitation/target", "alignment"}
-    assert cost.notes["matched"] <= 1
+    assert cost.notes["transported_mass"] <= 1
+
+
+def test_both_halves_of_a_pair_are_mirrored_or_neither(named: tuple[Domain, Domain], tmp_path: Path) -> None:
+    pairs = {"file": pairs_of(*named, tmp_path)}
+    method = build(*named, pairs=pairs, alignment={"name": "coral"}, augment={"mirror": ["steering"]})
+    batch = next(method.batches(0))  # type: ignore[attr-defined]
+    method.cost(batch, 0.5)  # type: ignore[attr-defined]
+    turned = {
+        s.name: (before.images != after.images).flatten(1).any(1)
+        for s, before, after in zip(method.streams, batch, method._turned)  # type: ignore[attr-defined]
+    }
+    assert torch.equal(turned["source pairs"], turned["target pairs"]) and 40 < turned["source pairs"].sum() < 88
+    assert not torch.equal(turned["paired source"], turned["target"][: len(turned["paired source"])])
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [(200, (90, 90, 20)), (128, (57, 58, 13))])
+def test_the_published_mixture(
+    batch: int, sizes: tuple[int, ...], named: tuple[Domain, Domain], tmp_path: Path
+) -> None:
+    """Cheng et al. 2025: .45 paired source, .45 unpaired source, .10 target, as weights and as shares of a batch."""
+    pairs = {"file": pairs_of(*named, tmp_path), "share": 0.5}
+    method = build(*named, batch=batch, target_weight=0.1, pairs=pairs, alignment={"name": "transport"})
+    mixed = {s.name: (s.size, pytest.approx(s.weight)) for s in method.streams if s.weight}  # type: ignore[attr-defined]
+    assert mixed == dict(zip(("source", "paired source", "target"), zip(sizes, (0.45, 0.45, 0.1))))
+    cost = method.cost(next(method.batches(0)), 0.5)  # type: ignore[attr-defined]
+    assert {f"imitation/{name}" for name in mixed} | {"alignment"} == set(cost.terms)
+    assert [s.size for s in method.streams if s.aligned] == [128, 128]  # type: ignore[attr-defined]
+
+
+def test_a_paired_plan_without_pairs_is_refused(domains: Make) -> None:
+    with pytest.raises(ConfigError, match=r"plan = 'paired' needs moments that go together: set pairs.file"):
+        build(*domains(), alignment={"name": "transport", "plan": "paired"})
 
 
 def test_pairs_that_know_hidden_labels_are_refused(named: tuple[Domain, Domain], tmp_path: Path) -> None:

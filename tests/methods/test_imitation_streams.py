@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 import pixels
-from causeway import config
+from causeway import config, progress
 from causeway.alignments import Alignment
 from causeway.bridges import Bridge
 from causeway.data import Domain, Joint
 from causeway.errors import ConfigError
-from causeway.methods import imitation
 from causeway.methods.imitation import Imitation
 
 Make = Callable[..., tuple[Domain, Domain]]
@@ -235,7 +234,7 @@ def test_a_check_is_the_error_of_the_first_action_on_clean_tune_moments(
 def test_the_published_interval_is_said_once_where_it_applies(
     domains: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imitation, "SAID", set())
+    monkeypatch.setattr(progress, "SAID", set())
     build(*domains())
     assert "10 labelled target and 60 source moments" in (said := capsys.readouterr().err)
     assert "0.143 to 0.408" in said and said.endswith("here it is 0.5.\n")

@@ -13,6 +13,8 @@ class Alignment(nn.Module, ABC):
     """A loss between two clouds of moments. Its Config has ``build(width, actions) -> Alignment``,
     with ``width`` the size D of a feature and ``actions`` the size T * A of a chunk."""
 
+    paired = False  # whether it takes the i-th moments of both batches for a pair
+
     @abstractmethod
     def forward(self, source: Joint, target: Joint, progress: float) -> Tensor:
         """How far apart the two batches are, as a scalar that training lowers. The batches may differ in size."""

@@ -26,10 +26,12 @@ from torch.autograd.function import once_differentiable
 
 from ..data import Joint
 from ..errors import ConfigError
+from ..progress import say_once
 from . import Alignment
 from ._sinkhorn import SMALL, paired_plan, unbalanced_plan, unrolled
 
 POINT = 1e-8  # of a squared distance to the origin: what is nearer than that is one point
+NOTHING = 1e-3  # a plan that moves less mass pulls nobody
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Config:
     relaxed: Literal["both", "source", "target"] = "both"  # whose moments may stay unmatched; of one side: semi-relaxed
     plan: Literal["full", "paired"] = "full"  # who may be matched: anyone, or the i-th moments of both batches
     label: Literal["actions", "action", "state"] = "actions"  # x: the whole chunk, its first action, or the state
-    gradient: Literal["held", "unrolled"] = "held"  # unrolled differentiates each of ``iterations`` sweeps, slowly
+    gradient: Literal["held", "unrolled"] = "held"  # unrolled differentiates ``iterations`` sweeps in float64, slowly
     iterations: int = 300  # raising it allows a small blur more sweeps; most batches stop after 10 to 40
     tolerance: float = 1e-2  # raising it stops sooner; the share of mass the last sweep may still have moved
 
@@ -68,12 +70,18 @@ class Transport(Alignment):
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
+        self.paired = config.plan == "paired"
         self._plan: Tensor | None = None
 
     def forward(self, source: Joint, target: Joint, progress: float) -> Tensor:
         clouds = source.features, target.features, self._label(source), self._label(target)
         loss: Tensor
         loss, self._plan = (_through if self.config.gradient == "unrolled" else _Held.apply)(*clouds, self.config)
+        if self._plan.sum() < NOTHING:
+            say_once(
+                f"transport leaves all of a batch unmatched: every pair costs more than reach = {self.config.reach:g} "
+                "allows, and none is pulled. Raise method.alignment.reach, or lower feature_weight and action_weight."
+            )
         return loss
 
     def _label(self, joint: Joint) -> Tensor:
@@ -88,16 +96,22 @@ class Transport(Alignment):
         return joint.state.detach()
 
     def notes(self) -> dict[str, float]:
-        """How much was matched, and how sharply: ``spread`` is the number of partners of a matched moment."""
+        """How much was matched, and how sharply. With p the plan over its mass and m source moments' shares of it:
+
+        transported_mass = sum P                   plan_entropy = -sum p log p, in nats; 0 where nothing is moved
+        unmatched_source = sum (1/N - P 1)+        spread = exp(plan_entropy + sum m log m), partners of a moment
+        """
         if self._plan is None:
             return {}
-        mass = self._plan.sum(1)
-        given = self._plan / mass.clamp(min=SMALL)[:, None]
-        entropy = torch.special.entr(given).sum(1)
+        row = self._plan.sum(1)
+        mass = row.sum()
+        whole = mass.clamp(min=torch.finfo(mass.dtype).eps)
+        entropy, of_rows = (torch.special.entr(part / whole).sum() for part in (self._plan, row))
         return {
-            "matched": float(mass.sum()),
-            "unmatched_source": float((1 / len(mass) - mass).clamp(min=0).sum()),
-            "spread": float((mass * entropy).sum().div(mass.sum().clamp(min=SMALL)).exp()),
+            "transported_mass": float(mass),
+            "plan_entropy": float(entropy),
+            "unmatched_source": float((1 / len(row) - row).clamp(min=0).sum()),
+            "spread": float((entropy - of_rows).exp()),
         }
 
 
@@ -134,12 +148,16 @@ class _Held(torch.autograd.Function):
 
 
 def _through(s: Tensor, t: Tensor, x: Tensor, y: Tensor, c: Config) -> tuple[Tensor, Tensor]:
-    """The optimum as far as ``iterations`` sweeps find it, by what torch differentiates itself; and its plan."""
+    """The optimum as far as ``iterations`` sweeps find it, by what torch differentiates itself; and its plan.
+
+    In float64: the gradient of every sweep is a difference of potentials, which may be a million blurs large.
+    """
     with torch.autocast(s.device.type, enabled=False):
-        *_, distance, centre = _compared(s, t)
+        *_, distance, centre = _compared(s.double(), t.double())
         cost = distance * _weight(distance, centre.detach(), c.feature_weight, c.relative) + _apart(x, y, c)
         plan, optimum = unrolled(cost, c.blur, c.reaches, c.iterations)
-    return optimum, plan.detach()
+    kind = torch.promote_types(s.dtype, torch.float32)
+    return optimum.to(kind), plan.detach().to(kind)
 
 
 def _apart(x: Tensor, y: Tensor, c: Config) -> Tensor | float:

@@ -11,7 +11,6 @@ target moments that go together in time (Cheng et al. 2025). Maddukuri et al. 20
 1 - w_t) alpha.
 """
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,10 +28,9 @@ from ..errors import ConfigError
 from ..features import Features, embedded
 from ..pairs import Pairing, Pairs
 from ..policies import Policy, Wrapper, cnn
+from ..progress import say_once
 from . import Cost, Method
 from ._streams import Stream, shares, suggested_weight
-
-SAID: set[str] = set()  # advice given in this process
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,8 @@ class Imitation(Method):
         self.config, self.source, self.target, self.seed = config, source, target, seed
         self.policy = config.part_for(target.spec)
         self.alignment = config.alignment.build(self.policy.width, target.spec.horizon * target.spec.action)
+        if self.alignment.paired and not config.pairs.file:
+            raise ConfigError("plan = 'paired' needs moments that go together: set pairs.file, or plan = 'full'.")
         self.bridge = config.bridge.build()
         names = source.unlabelled.state_names, source.unlabelled.action_names
         self.augmentation = Augmentation(config.augment, *names, target.spec.cameras)
@@ -150,11 +150,11 @@ class Imitation(Method):
             )
         for name, size in sizes.items():
             together = round(size * share) if name == "source" else 0
+            part = share if 0 < together < size else float(together > 0)
             if size - together:
-                part = self.shares[name] * (size - together) / size
-                self._stream(name, sides[name], size - together, part, aligned=False)
+                self._stream(name, sides[name], size - together, self.shares[name] * (1 - part), aligned=False)
             if together:
-                self._stream("paired source", source, together, self.shares[name] * together / size, False, pairs)
+                self._stream("paired source", source, together, self.shares[name] * part, False, pairs)
         if aligns:
             self._stream("source pairs", source, self.config.pairs.batch, pairs=pairs)
             last = len(self.streams) - 1
@@ -165,13 +165,10 @@ class Imitation(Method):
         labelled, source = len(self.target.labelled), len(self.source.labelled)
         if labelled and source and 0 < self.config.target_weight < 1:
             low, high = suggested_weight(labelled, source)
-            said = (
+            say_once(
                 f"{labelled} labelled target and {source} source moments: where to begin tuning target_weight is "
                 f"{low:.3f} to {high:.3f} (arXiv 2604.13645); here it is {self.config.target_weight:g}."
             )
-            if said not in SAID:  # once, not for every arm and seed
-                print(said, file=sys.stderr)
-                SAID.add(said)
 
     def _stream(
         self,
@@ -225,8 +222,8 @@ class Imitation(Method):
         self._turned = batch
         side = torch.cat([torch.full((len(b),), s.side) for b, s in zip(batch, self.streams)]).to(batch[0].state.device)
         if batch[0].embedding is None:
-            half = [torch.rand(len(part), device=part.state.device) < 0.5 for part in batch]
-            self._turned = [self.augmentation.mirror(part, chosen) for part, chosen in zip(batch, half)]
+            half = {s.number: torch.rand(len(b), device=side.device) < 0.5 for s, b in zip(self.streams, batch)}
+            self._turned = [self.augmentation.mirror(b, half[s.number]) for s, b in zip(self.streams, batch)]
             images = self.augmentation(self.bridge(torch.cat([part.images for part in self._turned])))
             embedding = self.policy.embed(images)
         else:
