@@ -22,6 +22,7 @@ class Sum(nn.Module):
     """A policy whose chunk is the picture's mean plus the state, then zeros."""
 
     action_mean = torch.zeros(1)
+    spec = Spec(1, 4, 6, 1, 2, 1)
 
     def act(self, images: Tensor, state: Tensor) -> Tensor:
         first = images.float().flatten(1).mean(1, keepdim=True) + state
@@ -150,7 +151,7 @@ class Anything:
 def recorded_as(monkeypatch: pytest.MonkeyPatch, recorded: Moments) -> list[Crop]:
     """All that is read is ``recorded``; the crops with which it was asked for."""
     crops: list[Crop] = []
-    monkeypatch.setattr(domain, "read", lambda name, dataset, crop, *_: crops.append(crop) or recorded)
+    monkeypatch.setattr(domain, "read", lambda name, dataset, crop, *_, **__: crops.append(crop) or recorded)
     return crops
 
 

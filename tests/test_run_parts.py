@@ -21,6 +21,7 @@ TREE = {
     "source": SIDE | {"limit": 3},
     "target": SIDE,
     "horizon": 2,
+    "history": 3,
     "seed": 5,
 }
 SPEC = Spec(1, 32, 48, 0, 1, 2)
@@ -51,10 +52,10 @@ def test_both_domains_get_the_runs_seed_and_the_target_its_source(
     e = one.experiment
     both = e.picture, 2, one.cache, 5
     sides = [("source", e.source, *both, None), ("target", e.target, *both, "source")]
-    assert told == [*[(*side, True) for side in sides], ("source", "target", 2)]
+    assert told == [*[(*side, True, 3) for side in sides], ("source", "target", 2)]
     told.clear()
     run.domains(one, decode=False)
-    assert told == [*[(*side, False) for side in sides], ("source", "target", 2)], "all else is looked at"
+    assert told == [*[(*side, False, 3) for side in sides], ("source", "target", 2)], "all else is looked at"
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What is deployed and what is evaluated: a bridge, a policy, an action map and a monitor, in that order."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ class Agent:
     intervened: NDArray[np.bool_] = field(init=False, repr=False, compare=False)  # (n,) by the monitor, last
     plans: NDArray[np.float32] | None = field(init=False, repr=False, compare=False, default=None)  # (n, T, A)
     age: NDArray[np.int64] = field(init=False, repr=False, compare=False)  # (n,) actions of it carried out
+    _past: tuple[NDArray[Any], ...] = field(default=(), init=False, repr=False, compare=False)  # (n, O, ...) each
+    _fresh: NDArray[np.bool_] = field(init=False, repr=False, compare=False)  # (n,) who has seen nothing yet
 
     def __post_init__(self) -> None:
         self.age = np.zeros(0, np.int64)
@@ -38,11 +41,12 @@ class Agent:
         self.age[fresh] = self.execute
         self.action.reset(fresh)
         self.monitor.reset(fresh)
+        self._forget(fresh)
 
     @property
     def looks(self) -> bool:
-        """Whether any vehicle has carried out its plan as far as it goes, so that ``act`` needs pictures."""
-        return bool((self.age >= self.execute).any())
+        """Whether ``act`` needs pictures: some vehicle is about to plan anew, or to remember them for when it does."""
+        return bool((self.age + self.policy.spec.history > self.execute).any())
 
     def act(self, images: NDArray[np.uint8] | None, state: NDArray[np.float32]) -> NDArray[np.float32]:
         """Pictures (n, V, 3, H, W) at the policy's size and state (n, S) -> commands (n, A).
@@ -52,9 +56,9 @@ class Agent:
         if len(self.age) != len(state):
             self.reset(np.ones(len(state), bool))
         due = self.age >= self.execute
+        seen = () if images is None else self._remembered(images, state)
         if due.any():
-            assert images is not None
-            fresh = self.plan(torch.from_numpy(images[due]), torch.from_numpy(state[due]))
+            fresh = self.plan(*(torch.from_numpy(part[due]) for part in seen))
             if self.plans is None:
                 self.plans = np.zeros((len(due), *fresh.shape[1:]), np.float32)
             self.plans[due], self.age[due] = fresh, 0
@@ -66,7 +70,10 @@ class Agent:
 
     @torch.inference_mode()
     def plan(self, images: Tensor, state: Tensor) -> NDArray[np.float32]:
-        """Pictures (n, V, 3, H, W) and state (n, S) -> the policy's chunks of actions (n, T, A); remembers nothing."""
+        """Pictures (n, O * V, 3, H, W) and state (n, O * S) -> the policy's chunks of actions (n, T, A).
+
+        It remembers nothing: the O frames of a history are given to it stacked, the oldest first.
+        """
         device = self.policy.action_mean.device
         chunk: NDArray[np.float32] = self.policy.act(self.bridge(images.to(device)), state.to(device)).cpu().numpy()
         return chunk
@@ -77,3 +84,28 @@ class Agent:
         safe = self.monitor(meant.copy())
         self.intervened = ((safe != meant) & np.isfinite(safe)).any(1)
         return safe
+
+    def _forget(self, fresh: NDArray[np.bool_]) -> None:
+        """What the ``fresh`` (n,) vehicles see next is the first they see."""
+        if fresh.all():
+            self._past = ()
+        elif self._past:
+            self._fresh = self._fresh | fresh
+
+    def _remembered(self, *seen: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """What is ``seen`` now, (n, K, ...) each, after that of the last steps: (n, O * K, ...) each, oldest first.
+
+        A vehicle that has seen less than O steps repeats the first. To be told of every step, also of those in which
+        nothing is planned.
+        """
+        history = self.policy.spec.history
+        if history == 1:
+            return seen
+        if not self._past:
+            self._past = tuple(np.repeat(part[:, None], history, 1) for part in seen)
+        else:
+            self._past = tuple(np.concatenate([p[:, 1:], part[:, None]], 1) for p, part in zip(self._past, seen))
+            for past, part in zip(self._past, seen):
+                past[self._fresh] = part[self._fresh, None]
+        self._fresh = np.zeros(len(seen[0]), bool)
+        return tuple(past.reshape(len(past), -1, *past.shape[3:]) for past in self._past)

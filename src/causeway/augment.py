@@ -37,7 +37,14 @@ class Augment:
 class Augmentation(nn.Module):
     """The changes of an ``Augment``, by kornia, each picture drawing its own; in evaluation nothing is changed."""
 
-    def __init__(self, config: Augment, state_names: tuple[str, ...], action_names: tuple[str, ...], cameras: int = 1):
+    def __init__(
+        self,
+        config: Augment,
+        state_names: tuple[str, ...],
+        action_names: tuple[str, ...],
+        cameras: int = 1,
+        history: int = 1,
+    ):
         super().__init__()
         if config.mirror and cameras > 1:  # the left one would be the right one; nobody here knows which is which
             raise ConfigError(f"mirror works with one camera, and there are {cameras}. Choose one, or do not mirror.")
@@ -47,7 +54,7 @@ class Augmentation(nn.Module):
         self.config = config
         self.state_signs: Tensor
         self.action_signs: Tensor
-        self.register_buffer("state_signs", signs(state_names, config.mirror), persistent=False)
+        self.register_buffer("state_signs", signs(state_names * history, config.mirror), persistent=False)
         self.register_buffer("action_signs", signs(action_names, config.mirror), persistent=False)
         c = config
         steps: list[nn.Module] = []

@@ -93,7 +93,7 @@ def cached(dataset: Dataset, height: int, width: int, crop: Crop, folder: Path) 
     return np.memmap(frames, np.uint8, mode="r", shape=shape)
 
 
-def moments(dataset: Dataset, frames: NDArray[np.uint8], horizon: int) -> Moments:
+def moments(dataset: Dataset, frames: NDArray[np.uint8], horizon: int, history: int = 1) -> Moments:
     """Every moment of ``dataset`` over its cached ``frames``."""
     episodes = dataset.episodes
     lengths = [len(episode) for episode in episodes]
@@ -109,6 +109,7 @@ def moments(dataset: Dataset, frames: NDArray[np.uint8], horizon: int) -> Moment
         state_names=dataset.state_names,
         action_names=dataset.action_names,
         episode_names=tuple(episode.name for episode in episodes),
+        history=history,
     )
 
 

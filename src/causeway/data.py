@@ -34,14 +34,20 @@ class Batch:
 
 
 class Spec(NamedTuple):
-    """The shapes a policy must fit."""
+    """The shapes a policy must fit. Where a moment shows O frames, ``cameras`` and ``state`` count those of all."""
 
-    cameras: int  # V
+    cameras: int  # O * V
     height: int  # H
     width: int  # W
-    state: int  # S
+    state: int  # O * S
     horizon: int  # T
     action: int  # A
+    history: int = 1  # O
+
+    @property
+    def frame(self) -> "Spec":
+        """The shapes of one frame: what a dataset holds and a simulator shows."""
+        return self._replace(cameras=self.cameras // self.history, state=self.state // self.history, history=1)
 
 
 class Joint(NamedTuple):
@@ -66,6 +72,7 @@ class Moments:
     state_names: tuple[str, ...] = ()
     action_names: tuple[str, ...] = ()
     episode_names: tuple[str, ...] = ()  # by the numbers in ``episode``
+    history: int = 1  # O, how many frames a moment shows: its own and those before it
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -73,15 +80,28 @@ class Moments:
     @property
     def spec(self) -> Spec:
         """The shapes a policy for these moments must fit."""
-        cameras, _, height, width = self.frames.shape[1:]
-        return Spec(cameras, height, width, self.state.shape[1], self.horizon, len(self.action_names))
+        seen, (cameras, _, height, width) = self.history, self.frames.shape[1:]
+        felt = seen * self.state.shape[1]
+        return Spec(seen * cameras, height, width, felt, self.horizon, len(self.action_names), seen)
 
     def take(self, chosen: NDArray[np.int64] | slice = slice(None)) -> Batch:
-        """The ``chosen`` of the N moments as a batch. A chunk that would leave its episode repeats the last action."""
+        """The ``chosen`` of the N moments as a batch, the O frames of each as further cameras, the oldest first.
+
+        A chunk that would leave its episode repeats the last action; before an episode its first frame is repeated.
+        """
         rows = self.rows[chosen]
-        images = torch.from_numpy(np.ascontiguousarray(self.frames[rows]))
-        state = torch.from_numpy(self.state[rows])
-        return Batch(images, state, None if self.actions is None else torch.from_numpy(self.chunks(rows)))
+        images = torch.from_numpy(np.ascontiguousarray(self.frames[self.past(rows)])).flatten(1, 2)
+        return Batch(images, self.felt(rows), None if self.actions is None else torch.from_numpy(self.chunks(rows)))
+
+    def past(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The last O frames up to each frame in ``rows``, oldest first: (len(rows), O)."""
+        first = np.searchsorted(self.episode, self.episode[rows], side="left")
+        frames: NDArray[np.int64] = np.maximum(rows[:, None] + np.arange(1 - self.history, 1), first[:, None])
+        return frames
+
+    def felt(self, rows: NDArray[np.int64]) -> Tensor:
+        """The states of the last O frames up to each frame in ``rows``: (len(rows), O * S)."""
+        return torch.from_numpy(self.state[self.past(rows)]).flatten(1)
 
     def chunks(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The next T actions of each frame in ``rows``: (len(rows), T, A)."""

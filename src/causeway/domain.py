@@ -13,7 +13,7 @@ from .datasets import Dataset
 from .errors import ConfigError, DataError
 
 GAP_S = 1.0  # training moments this near to a tune or test block are left out: neighbours are nearly identical;
-# moments whose chunk of actions would reach into one are left out too
+# moments whose chunk of actions or whose past frames would reach into one are left out too
 NOBODY = np.zeros(0, np.int64)
 DARK = np.zeros((), np.uint8)
 
@@ -69,6 +69,7 @@ def build(
     seed: int,
     source: Domain | None = None,
     decode: bool = True,
+    history: int = 1,
 ) -> Domain:
     """The domain that ``config`` describes. With ``decode`` false its pictures are blank and nobody guesses: all else
     that can be wrong with it shows in no time. ``seed`` draws the few shots; the splits are the same for every seed.
@@ -78,7 +79,7 @@ def build(
     if config.dataset is None:
         raise ConfigError(f"[{name}] needs a dataset to train on.")
     dataset = config.dataset.build()
-    recorded = read(name, dataset, config.crop, picture, horizon, cache, decode)
+    recorded = read(name, dataset, config.crop, picture, horizon, cache, decode, history)
     if source is None and recorded.actions is None:
         raise DataError(f"[{name}] {dataset.root} has no actions: nothing can be learned from it.")
     if source is not None and recorded.actions is None:  # nobody demonstrated: the actions are the source's
@@ -88,7 +89,7 @@ def build(
     if config.test_dataset is not None:
         other = config.test_dataset.build()
         _refuse_overlap(name, dataset, other)
-        test = read(name, other, config.crop, picture, horizon, cache, decode)
+        test = read(name, other, config.crop, picture, horizon, cache, decode, history)
         _refuse_mismatch(name, recorded, test)
     if source is not None and config.simulator is None and (not len(test) or test.actions is None):
         raise DataError(
@@ -112,14 +113,21 @@ def build(
 
 
 def read(
-    name: str, dataset: Dataset, crop: Crop, picture: Picture, horizon: int, cache: Path, decode: bool = True
+    name: str,
+    dataset: Dataset,
+    crop: Crop,
+    picture: Picture,
+    horizon: int,
+    cache: Path,
+    decode: bool = True,
+    history: int = 1,
 ) -> Moments:
     """Every moment of a dataset, its pictures cropped and resized into ``cache``; blank ones unless ``decode``."""
     shape = (sum(len(episode) for episode in dataset.episodes), len(dataset.cameras), 3, *astuple(picture))
     if not shape[0]:
         raise DataError(f"[{name}] {dataset.root} holds no moments.")
     frames = cached(dataset, picture.height, picture.width, crop, cache) if decode else np.broadcast_to(DARK, shape)
-    return moments(dataset, frames, horizon)
+    return moments(dataset, frames, horizon, history)
 
 
 def _guessed(name: str, config: Config, train: Moments, labelled: Moments, source: Domain | None) -> Moments:
@@ -156,7 +164,8 @@ def split(
     role[order[:for_test]] = 2
     role[order[for_test : for_test + for_tune]] = 1
     roles = role[block]
-    reach = max(GAP_S, recorded.horizon / rate(recorded)) if recorded.horizon > 1 else GAP_S
+    longest = max(recorded.horizon, recorded.history)
+    reach = max(GAP_S, longest / rate(recorded)) if longest > 1 else GAP_S
     train = (roles == 0) & ~_near(recorded, roles != 0, reach)
     if not train.any():
         raise DataError(f"[{name}] nothing is left to train on between the blocks of {block_s:g} s. Raise block_s.")
@@ -220,14 +229,18 @@ def refuse_other_world(simulator: Any, cameras: int, state: tuple[str, ...], act
 
 
 def refuse_mismatch(source: Domain, target: Domain, horizon: int) -> None:
-    """Two domains must agree in cameras, state and actions, and in rate when chunks of several actions are learned."""
+    """Two domains must agree in cameras, state and actions, and in rate where several actions or frames are chained."""
     _refuse_mismatch("source and target", source.unlabelled, target.unlabelled)
     a, b = rate(source.unlabelled), rate(target.unlabelled)
-    if horizon > 1 and abs(a - b) > 0.1 * min(a, b):
-        raise DataError(
-            f"A chunk of {horizon} actions lasts {horizon / a:.2f} s in the source ({a:.0f} Hz) and "
-            f"{horizon / b:.2f} s in the target ({b:.0f} Hz). Record both at one rate, or set horizon = 1."
-        )
+    for count, what, setting in (
+        (horizon, "A chunk of {} actions", "horizon"),
+        (source.unlabelled.history, "A history of {} frames", "history"),
+    ):
+        if count > 1 and abs(a - b) > 0.1 * min(a, b):
+            raise DataError(
+                f"{what.format(count)} lasts {count / a:.2f} s in the source ({a:.0f} Hz) and "
+                f"{count / b:.2f} s in the target ({b:.0f} Hz). Record both at one rate, or set {setting} = 1."
+            )
 
 
 def rate(recorded: Moments) -> float:
@@ -254,7 +267,8 @@ def refuse_other_policy(spec: Spec, names: Names, recorded: Moments) -> None:
     for what, ours, theirs in (
         ("state", names.state, recorded.state_names),
         ("actions", names.actions, recorded.action_names),
-        *zip(Spec._fields, spec, recorded.spec),
+        ("history", spec.history, recorded.history),
+        *zip(Spec._fields, spec.frame, recorded.spec.frame),
     ):
         if ours != theirs:
             raise DataError(

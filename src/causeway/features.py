@@ -29,10 +29,11 @@ class Features:
     def take(self, moments: Moments, chosen: NDArray[np.int64], copies: NDArray[np.int64]) -> Batch:
         """The ``chosen`` (B,) moments, each in the copy that ``copies`` (B,) names."""
         rows = moments.rows[chosen]
-        embedding = torch.from_numpy(self.values[copies, rows].astype(np.float32))
+        seen = self.values[copies[:, None], moments.past(rows)]  # eyes look at every frame on its own
+        embedding = torch.from_numpy(seen.astype(np.float32)).flatten(1)
         actions = None if moments.actions is None else torch.from_numpy(moments.chunks(rows))
         mirrored = torch.from_numpy(copies % 2 == 1) & bool(self.augmentation.config.mirror)
-        state, actions = self.augmentation.turn(torch.from_numpy(moments.state[rows]), actions, mirrored)
+        state, actions = self.augmentation.turn(moments.felt(rows), actions, mirrored)
         blank = torch.empty(len(rows), 0, *moments.frames.shape[2:], dtype=torch.uint8)
         return Batch(blank, state, actions, embedding)
 

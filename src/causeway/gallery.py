@@ -92,7 +92,7 @@ def _open(tested: Sequence[Tested], arm: str, point: str, order: list[str], othe
 def _sides(one: run.Run) -> tuple[Any, ...]:
     """What the pictures of a run's domains depend on."""
     e = one.experiment
-    return replace(e.source, limit="all"), replace(e.target, limit="all"), e.picture, e.horizon
+    return replace(e.source, limit="all"), replace(e.target, limit="all"), e.picture, e.horizon, e.history
 
 
 def _clips(best: Shown) -> dict[str, Clip]:
@@ -129,7 +129,7 @@ def _samples(best: Shown) -> dict[str, list[str]]:
     found = {}
     for domain in (best.source, best.target):
         moments = clouds.shown(domain)
-        images = moments.take(clouds.spread(len(moments), SAMPLES)).images
+        images = replace(moments, history=1).take(clouds.spread(len(moments), SAMPLES)).images
         found[domain.name] = [uri(enlarged(picture(image), SMALL)) for image in images.numpy()]
     if not isinstance(best.agent.bridge, identity.Identity):
         crossed = best.agent.bridge(images).numpy()

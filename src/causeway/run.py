@@ -44,6 +44,7 @@ class Experiment:
     monitor: Any = field(default_factory=none.Config)  # the last word on each command
     horizon: int = 1  # T, future actions predicted at once
     execute: int = 1  # of these, how many are carried out before the next look; more is faster and steadier, and later
+    history: int = 1  # O, frames seen at once, the last ones; raising it shows how things move, slower
     seed: int = 0  # of everything drawn at random
     start: str = ""  # folder of a finished run, or in a study an arm, whose part this one begins from
 
@@ -52,6 +53,8 @@ class Experiment:
             raise ConfigError(f"needs horizon of 1 or more and seed of 0 or more, not {self.horizon} and {self.seed}.")
         if not 1 <= self.execute <= self.horizon:
             raise ConfigError(f"execute is between 1 and horizon = {self.horizon}, not {self.execute}.")
+        if self.history < 1:
+            raise ConfigError(f"needs history of 1 or more, not {self.history}.")
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,8 @@ def open_run(folder: Path, data: Path | None = None, cache: Path | None = None) 
 def domains(run: Run, decode: bool = True) -> tuple[Domain, Domain]:
     """The two domains of a run, with its seed's few shots; blank pictures unless ``decode``, to see what is wrong."""
     e = run.experiment
-    source = domain.build("source", e.source, e.picture, e.horizon, run.cache, e.seed, None, decode)
-    target = domain.build("target", e.target, e.picture, e.horizon, run.cache, e.seed, source, decode)
+    source = domain.build("source", e.source, e.picture, e.horizon, run.cache, e.seed, None, decode, e.history)
+    target = domain.build("target", e.target, e.picture, e.horizon, run.cache, e.seed, source, decode, e.history)
     domain.refuse_mismatch(source, target, e.horizon)
     return source, target
 
@@ -206,14 +209,15 @@ def test_in_simulator(run: Run, simulator: Any) -> list[Trace]:
     """Closed loop in the world of a simulator's Config, pictures cropped as the target's are."""
     e = run.experiment
     spec, names = fits(run.folder)
-    domain.refuse_other_world(simulator, spec.cameras, *names)
+    domain.refuse_other_world(simulator, spec.frame.cameras, *names)
     return driving.drive(deploy(run), simulator, e.evaluate, (e.picture.height, e.picture.width), e.target.crop)
 
 
 def test_on_recordings(run: Run, dataset: Any) -> list[Trace]:
     """Open loop along all of a dataset (its Config), pictures cropped as the target's are."""
     e = run.experiment
-    recorded = domain.read("dataset", dataset.build(), e.target.crop, e.picture, e.horizon, run.cache)
+    shown = dataset.build(), e.target.crop, e.picture, e.horizon, run.cache
+    recorded = domain.read("dataset", *shown, history=e.history)
     agent = deploy(run)
     domain.refuse_other_policy(*fits(run.folder), recorded)
     return evaluate.replay(agent, recorded, e.evaluate)

@@ -229,7 +229,7 @@ def _rehearse(todo: Sequence[Planned]) -> None:
     seen: list[tuple[Any, ...]] = []
     for p in todo:
         e = p.run.experiment
-        if (sides := (e.source, e.target, e.picture, e.horizon)) in seen:
+        if (sides := (e.source, e.target, e.picture, e.horizon, e.history)) in seen:
             continue
         seen.append(sides)
         try:

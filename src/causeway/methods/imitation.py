@@ -99,7 +99,7 @@ class Imitation(Method):
             raise ConfigError("plan = 'paired' needs moments that go together: set pairs.file, or plan = 'full'.")
         self.bridge = config.bridge.build()
         names = source.unlabelled.state_names, source.unlabelled.action_names
-        self.augmentation = Augmentation(config.augment, *names, target.spec.cameras)
+        self.augmentation = Augmentation(config.augment, *names, target.spec.frame.cameras, target.spec.history)
         self.shares = shares(config.target_weight, config.guess_share, len(target.labelled), len(target.guessed))
         if start is not None:
             self.policy.load_state_dict(start.state_dict())

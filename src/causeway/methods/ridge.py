@@ -85,7 +85,8 @@ class Ridge(Method):
         self.shares = shares(config.target_weight, config.guess_share, len(target.labelled), len(target.guessed))
         self.policy = config.part_for(target.spec)
         self.policy.begin()
-        self.augmentation = Augmentation(Augment(mirror=config.mirror), *_names(target), target.spec.cameras)
+        frame, history = target.spec.frame, target.spec.history
+        self.augmentation = Augmentation(Augment(mirror=config.mirror), *_names(target), frame.cameras, history)
         first = source.labelled if self.shares["source"] else target.labelled
         self.policy.calibrate(first if len(first) else target.guessed)
         if config.mirror:

@@ -35,11 +35,11 @@ class Policy(nn.Module, ABC):
     def calibrate(self, moments: Moments) -> None:
         """Take the scale of state and actions from demonstrations. A constant channel keeps scale 1."""
         rows = moments.rows
-        for name, values in (("state", moments.state), ("action", moments.actions)):
+        for name, values, times in (("state", moments.state, moments.history), ("action", moments.actions, 1)):
             if values is None or not len(rows):
                 continue
-            spread = torch.from_numpy(values[rows].std(0))
-            getattr(self, f"{name}_mean").copy_(torch.from_numpy(values[rows].mean(0)))
+            spread = torch.from_numpy(values[rows].std(0)).repeat(times)  # a frame of the past has the scale of any
+            getattr(self, f"{name}_mean").copy_(torch.from_numpy(values[rows].mean(0)).repeat(times))
             getattr(self, f"{name}_scale").copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
 
     def begin(self) -> None:

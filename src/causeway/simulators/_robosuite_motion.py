@@ -55,9 +55,7 @@ def downwards(yaw: float) -> Floats:
 
 def rotation_vector(rotation: Floats) -> Floats:
     """Axis times angle (3,) of a rotation matrix by less than half a turn."""
-    axis = np.array(
-        [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
-    )
+    axis = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
     sine = np.linalg.norm(axis) / 2
     angle = np.arctan2(sine, (np.trace(rotation) - 1) / 2)
     return axis / 2 * (angle / sine if sine > 1e-6 else 1.0)
@@ -111,7 +109,9 @@ def carry(hand: Hand, away: Floats, turn: float, over_m: float) -> Floats:
 
 def place(hand: Hand, grasp: Grasp, away: Floats, over_m: float) -> Floats:
     """Take a thing, carry it by ``away`` (3,) m and over ``over_m`` above its place, let go, draw back."""
-    if np.linalg.norm(away[:2]) < 0.018 and -0.01 < away[2] < 0.01:  # fingers take steps to let go: begin a little above
+    if (
+        np.linalg.norm(away[:2]) < 0.018 and -0.01 < away[2] < 0.01
+    ):  # fingers take steps to let go: begin a little above
         free = hand.opening_m > grasp.width_m + 0.01
         move = np.array([0.0, 0.0, 0.05]) if free else away
         return go(hand, hand.position + move, downwards(hand.yaw), OPEN)
