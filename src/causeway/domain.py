@@ -45,6 +45,7 @@ class Config:
     test_dataset: Any = None  # recordings to test on; without them a share of ``dataset`` is held out
     labeller: Any = None  # guesses the actions of moments nobody demonstrated
     simulator: Any = None  # a world to be tested in, closed loop
+    episodes: int | Literal["all"] = "all"  # how many of the dataset's are used at all, the first ones
     limit: int | Literal["all"] = "all"  # how many moments keep their next T actions for training; 0 leaves none
     tune: float = 0.15  # share of the time blocks kept for choosing settings
     held_out: float = 0.15  # share of the target's blocks kept to test on, without test_dataset and simulator
@@ -54,6 +55,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.block_s <= 0:
             raise ConfigError(f"block_s must be above 0, not {self.block_s}.")
+        if self.episodes != "all" and self.episodes < 1:
+            raise ConfigError(f"episodes must be 1 or more, or 'all', not {self.episodes}.")
         if self.limit != "all" and self.limit < 0:
             raise ConfigError(f"limit must be 0 or more, or 'all', not {self.limit}.")
         if not (0 <= self.tune < 1 and 0 <= self.held_out < 1 and self.tune + self.held_out < 1):
@@ -79,7 +82,7 @@ def build(
     if config.dataset is None:
         raise ConfigError(f"[{name}] needs a dataset to train on.")
     dataset = config.dataset.build()
-    recorded = read(name, dataset, config.crop, picture, horizon, cache, decode, history)
+    recorded = _first(read(name, dataset, config.crop, picture, horizon, cache, decode, history), config.episodes, name)
     if source is None and recorded.actions is None:
         raise DataError(f"[{name}] {dataset.root} has no actions: nothing can be learned from it.")
     if source is not None and recorded.actions is None:  # nobody demonstrated: the actions are the source's
@@ -128,6 +131,15 @@ def read(
         raise DataError(f"[{name}] {dataset.root} holds no moments.")
     frames = cached(dataset, picture.height, picture.width, crop, cache) if decode else np.broadcast_to(DARK, shape)
     return moments(dataset, frames, horizon, history)
+
+
+def _first(recorded: Moments, episodes: int | str, name: str) -> Moments:
+    """The moments of the first ``episodes`` episodes."""
+    if episodes == "all":
+        return recorded
+    if int(episodes) > len(recorded.episode_names):
+        raise DataError(f"[{name}] episodes asks for {episodes}, but there are only {len(recorded.episode_names)}.")
+    return recorded.select(recorded.episode < int(episodes))
 
 
 def _guessed(name: str, config: Config, train: Moments, labelled: Moments, source: Domain | None) -> Moments:

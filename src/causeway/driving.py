@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .agent import Agent
 from .cache import Crop, fit
+from .errors import ConfigError
 from .evaluate import Evaluation
 from .metrics import Trace
 from .progress import counted
@@ -37,7 +38,7 @@ def drive(
                         found[seed] = trace
                         advance(1)
                     drives.refill(left)
-            except ImportError:  # a library is missing: no fault of an episode
+            except (ImportError, ConfigError):  # something is missing or wrongly set: no fault of an episode
                 raise
             except Exception as caught:  # a crash is a fact of these episodes, counted and never scored
                 error = f"{type(caught).__name__}: {caught}"

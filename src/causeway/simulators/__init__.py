@@ -1,7 +1,7 @@
 """Worlds to drive in. One file per simulator.
 
-A simulator's Config has ``build(count: int, seed: int) -> Simulator``: ``count`` worlds that step together, behind
-gymnasium's ``VectorEnv`` interface.
+A simulator's Config has ``build(count: int, seed: int) -> Simulator``: at most ``count`` worlds that step together,
+behind gymnasium's ``VectorEnv`` interface.
 """
 
 from abc import abstractmethod
@@ -19,6 +19,8 @@ class Simulator(VectorEnv):
     finished world stays as it is until ``reset(options={"reset_mask": mask})``. From the step on which a world ends,
     ``infos`` holds ``end``: (n,) str, "" while the episode goes on, else how it ended ("completed", or a failure), and
     at each step ``completion``: (n,) in 0..1, and any measured signal as ``signal_NAME``: (n,) float.
+    Worlds that can crash one by one say so in ``error``: (n,) str, "" while all is well; one that has crashed rests
+    until it is reset.
     """
 
     rate_hz: float

@@ -7,6 +7,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from ..errors import ConfigError
+
 
 class Crash(Exception):
     """What went wrong in a world's process, in a line."""
@@ -34,7 +36,7 @@ class Remote:
             self.process.join()
             raise Crash(f"its process ended with code {self.process.exitcode}") from None
         if not well:
-            raise said if isinstance(said, ImportError) else Crash(said)
+            raise said if isinstance(said, ConfigError) else Crash(said)
         return said
 
     def close(self) -> None:
@@ -64,7 +66,7 @@ def _serve(line: Connection, make: Callable[[], Any]) -> None:
         try:
             thing = make() if thing is None else thing
             line.send((True, getattr(thing, method)(*arguments)))
-        except ImportError as error:  # something is not installed: no fault of this world
+        except ConfigError as error:  # no fault of this world: no other would do better
             line.send((False, error))
         except Exception as error:
             thing = None

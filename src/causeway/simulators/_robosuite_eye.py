@@ -2,11 +2,13 @@
 
 import importlib
 import math
+from ctypes.util import find_library
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ConfigError
 from ._robosuite_presets import Camera, Look
 
 Library = Literal["egl", "osmesa"]
@@ -103,16 +105,26 @@ def aim(model: Any, camera: Camera, names: tuple[str, ...]) -> None:
         model.cam_fovy[number] += math.degrees(camera.view_rad)
 
 
+def refuse_blind(library: Library) -> None:
+    """Raises ConfigError that names the packages of Debian to install, where there is no such library."""
+    if find_library({"egl": "EGL", "osmesa": "OSMesa"}[library]) is None:
+        raise ConfigError(_advice(library, "there is no such library"))
+
+
+def _advice(library: Library, why: str) -> str:
+    other = "osmesa" if library == "egl" else "egl"
+    return (
+        f"robosuite cannot render by gl = '{library}': {why}. Install Debian's {PACKAGES[library]}, or set "
+        f"gl = '{other}', which needs {PACKAGES[other]}."
+    )
+
+
 def _context(library: Library, width: int, height: int) -> Any:
-    """A place to render in without a screen. Raises ImportError that names the packages of Debian to install."""
+    """A place to render in without a screen."""
     try:
         return importlib.import_module(f"mujoco.{library}").GLContext(width, height)
     except Exception as error:  # what is raised depends on how far the library gets
-        other = "osmesa" if library == "egl" else "egl"
-        raise ImportError(
-            f"robosuite cannot render by {library} ({type(error).__name__}: {error}). Install Debian's "
-            f"{PACKAGES[library]}, or set gl = '{other}', which needs {PACKAGES[other]}."
-        ) from None
+        raise ConfigError(_advice(library, f"{type(error).__name__}: {error}")) from None
 
 
 def _paint(mujoco: Any, model: Any, look: Look) -> None:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MissingExtra
 from ._robosuite_experts import EXPERTS
 from ._robosuite_eye import Eye, aim
 from ._robosuite_presets import LAYOUTS, Preset
@@ -31,11 +30,10 @@ class World:
 
     def __init__(self, settings: Any, preset: Preset):
         logging.disable(logging.WARNING)  # robosuite warns of what nobody here uses
-        try:
-            import robosuite
-        except ImportError:
-            raise MissingExtra("simulator 'robosuite'", "robosuite", "robosuite") from None
-        self.settings, self.preset, self.layout = settings, preset, LAYOUTS[settings.task]
+        import mujoco
+        import robosuite
+
+        self.mujoco, self.settings, self.preset, self.layout = mujoco, settings, preset, LAYOUTS[settings.task]
         self.env = robosuite.make(
             settings.task,
             robots="Panda",
@@ -46,6 +44,7 @@ class World:
             reward_shaping=True,
             ignore_done=True,
             hard_reset=False,
+            seed=0,  # of the sizes of things, which are drawn once
         )
         self.sim = self.env.sim
         self.model, self.data = self.sim.model._model, self.sim.data._data
@@ -140,9 +139,7 @@ class World:
         """Place and turn of the gripper in the frame of the robot's base, and how far it is open."""
         site = self.robot.eef_site_id["right"]
         turn = np.empty(4)
-        import mujoco
-
-        mujoco.mju_mat2Quat(turn, self.data.site_xmat[site])
+        self.mujoco.mju_mat2Quat(turn, self.data.site_xmat[site])
         turn *= np.sign(turn[np.abs(turn).argmax()])  # q and -q are the same turn
         fingers = self.data.qpos[self.robot._ref_gripper_joint_pos_indexes["right"]]
         return np.array([*(self.data.site_xpos[site] - self.base), *turn, fingers[0] - fingers[1]], np.float32)

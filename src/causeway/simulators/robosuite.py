@@ -16,6 +16,7 @@ Needs `pip install "causeway[robosuite]"` and, on Debian, `apt install libegl1 l
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -24,9 +25,10 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from ..errors import ConfigError
+from ..errors import ConfigError, MissingExtra
 from . import Simulator
 from ._processes import Crash, Remote
+from ._robosuite_eye import refuse_blind
 from ._robosuite_presets import PRESETS, Camera, Dynamics, Look, Name, Preset, Task
 from ._robosuite_world import PHYSICS_HZ, Moment, World
 
@@ -58,6 +60,9 @@ class Config:
             raise ConfigError(f"needs 0 < rate_hz <= controller_hz <= {PHYSICS_HZ}.")
 
     def build(self, count: int, seed: int = 0) -> "Robosuite":
+        if find_spec("robosuite") is None:
+            raise MissingExtra("simulator 'robosuite'", "robosuite", "robosuite")
+        refuse_blind(self.gl)
         return Robosuite(self, min(count, self.processes), seed)
 
     def settings(self) -> Preset:

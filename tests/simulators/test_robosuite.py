@@ -1,0 +1,186 @@
+"""The robosuite worlds: their settings without robosuite, and themselves where it is installed."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from causeway import config
+from causeway.errors import ConfigError, MissingExtra
+from causeway.simulators import _robosuite_eye as eye
+from causeway.simulators import robosuite
+from causeway.simulators._robosuite_presets import PRESETS, Dynamics, Look
+from causeway.simulators.robosuite import Config
+
+
+def test_a_setting_that_cannot_be_is_refused() -> None:
+    for wrong in ({"height": 4}, {"processes": 0}, {"cameras": ()}, {"limit_s": -1.0}):
+        with pytest.raises(ConfigError, match="needs pictures of 8 pixels or more"):
+            Config(**wrong)  # type: ignore[arg-type]
+    for wrong in ({"rate_hz": 0.0}, {"rate_hz": 50.0, "controller_hz": 20.0}, {"controller_hz": 600.0}):
+        with pytest.raises(ConfigError, match="needs 0 < rate_hz <= controller_hz <= 500"):
+            Config(**wrong)  # type: ignore[arg-type]
+
+
+def test_parts_of_a_preset_are_replaced_by_name_or_by_number() -> None:
+    table = {"name": "robosuite", "preset": "target", "look": "source", "dynamics": {"gain": 0.5}}
+    look, camera, dynamics = config.component("simulator", table).settings()
+    assert look == Look() and camera == PRESETS["target"].camera and dynamics == Dynamics(gain=0.5)
+
+
+def test_what_is_missing_is_named_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robosuite, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r'pip install "causeway\[robosuite\]"'):
+        Config().build(1)
+    monkeypatch.setattr(robosuite, "find_spec", lambda name: True)
+    monkeypatch.setattr(eye, "find_library", lambda name: None)
+    with pytest.raises(ConfigError, match="gl = 'egl': there is no such library. Install Debian's libegl1 "):
+        Config().build(1)
+    with pytest.raises(ConfigError, match="Install Debian's libosmesa6, or set gl = 'egl', which needs libegl1"):
+        Config(gl="osmesa").build(1)
+
+
+def test_a_plain_sensor_changes_nothing_and_a_poor_one_keeps_grey_grey_on_average() -> None:
+    grey = np.full((2, 8, 8, 3), 100, np.uint8)
+    assert eye._sensed(grey, Look(), np.random.default_rng(0)) is grey
+    poor = eye._sensed(grey, Look(exposure=1.2, warmth=0.1, blur=1.0), np.random.default_rng(0))
+    assert (poor[0, 3, 3] == [132, 120, 108]).all(), "100 times 1.2, and 1.1, 1, .9 of it"
+    edge = np.zeros((1, 8, 100, 3), np.uint8)
+    edge[:, :, 50:] = 240
+    soft = eye._sensed(edge, Look(blur=100 / 8), np.random.default_rng(0))[0, 0, 48:52, 0]
+    assert soft.tolist() == [0, 60, 180, 240], "the kernel is (1, 2, 1) / 4"
+
+
+# --- where robosuite is installed --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def worlds() -> Iterator[Callable[..., Any]]:
+    pytest.importorskip("robosuite")
+    made = []
+
+    def build(count: int = 1, **settings: Any) -> Any:
+        found = replace(Config(height=32, width=48), **settings).build(count)
+        made.append(found)
+        return found
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield build
+        for one in made:
+            one.close()
+
+
+optional = pytest.mark.optional
+
+
+@optional
+def test_an_episode_is_a_function_of_its_seed(worlds: Callable[..., Any]) -> None:
+    two = worlds(2)
+    seen, info = two.reset(seed=[3, 3])
+    assert two.observation_space["state"].contains(seen["state"]) and seen["images"].shape == (2, 2, 3, 32, 48)
+    assert np.array_equal(seen["images"][0], seen["images"][1]) and info["end"].tolist() == ["", ""]
+    for _ in range(5):
+        seen, *_ = two.step(two.expert())
+    assert np.array_equal(seen["state"][0], seen["state"][1])
+    first = seen["state"][0]
+    two.reset(seed=[4, 3], options={"reset_mask": np.array([False, True])})
+    for _ in range(5):
+        command = two.expert()
+        command[0] = 0
+        seen, *_ = two.step(command)
+    assert np.array_equal(seen["state"][1], first), "whatever the world did before"
+    other, _ = two.reset(seed=[5, 6])
+    assert not np.array_equal(other["images"][0], other["images"][1])
+
+
+@optional
+def test_pictures_are_made_when_they_are_asked_for(worlds: Callable[..., Any]) -> None:
+    one = worlds()
+    seen, _ = one.reset(seed=[1])
+    assert "images" not in seen and "images" in dict(seen, images=seen["images"])
+    with pytest.raises(KeyError):
+        seen["depth"]
+    assert one.render().shape == (1, 32, 96, 3)
+
+
+@optional
+def test_a_start_is_where_it_was_asked_for(worlds: Callable[..., Any]) -> None:
+    for start, uncovered in (("covered", [0, 0]), ("uncovered", [1, 1])):
+        two = worlds(2, start=start)
+        assert two.reset(seed=[1, 2])[1]["signal_uncovered"].tolist() == uncovered
+    _, info = (many := worlds(2)).reset(seed=[1, 2])
+    both = set(info["signal_uncovered"]) | set(many.reset(seed=[3, 4])[1]["signal_uncovered"])
+    assert both == {0, 1}
+
+
+@optional
+def test_the_target_looks_and_moves_unlike_the_source(worlds: Callable[..., Any]) -> None:
+    source, target = (worlds(preset=preset) for preset in ("source", "target"))
+    views = [one.reset(seed=[1])[0]["images"].astype(float) for one in (source, target)]
+    assert abs(views[0] - views[1]).mean() > 10
+    ahead = np.eye(7, dtype=np.float32)[:1]
+    moved = []
+    for one in (source, target):
+        before = one.moments[0].state[0]
+        for _ in range(5):
+            seen, *_ = one.step(ahead)
+        moved.append(seen["state"][0, 0] - before)
+    assert moved[0] > 0.04 and moved[1] < 0.9 * moved[0], "a smaller gain, and a step of delay"
+
+
+@optional
+def test_a_world_that_dies_rests_until_it_is_reset(worlds: Callable[..., Any]) -> None:
+    two = worlds(2)
+    two.reset(seed=[1, 2])
+    two.remotes[0].process.kill()
+    two.remotes[0].process.join()
+    _, _, _, _, info = two.step(np.zeros((2, 7), np.float32))
+    assert "its process" in info["error"][0] or "AttributeError" in info["error"][0]
+    assert not info["error"][1]
+    _, info = two.reset(seed=[1, 2], options={"reset_mask": np.array([True, False])})
+    assert info["error"].tolist() == ["", ""]
+
+
+@optional
+def test_collected_demonstrations_train_a_policy_that_is_driven(worlds: Callable[..., Any], tmp_path: Path) -> None:
+    from causeway.cli import app
+
+    data = tmp_path / "data"
+    for preset in ("source", "target"):
+        settings = [f"preset={preset}", "height=16", "width=16", 'cameras=["agentview"]']
+        app(
+            ["collect", "robosuite", str(data / preset), *settings, "--episodes", "3", "--noise", "0"],
+            standalone_mode=False,
+        )
+    file = tmp_path / "one.toml"
+    file.write_text(
+        """
+        picture = { height = 16, width = 16 }
+        horizon = 4
+        execute = 2
+        method = { name = "imitation", policy = { name = "cnn", channels = [4, 4] }, batch = 8 }
+        train = { steps = 2, accelerator = "cpu", threads = 1 }
+        evaluate = { episodes = 3, worlds = 2 }
+        source = { dataset = { name = "lerobot", root = "{data}/source" }, tune = 0.0 }
+        [target]
+        dataset = { name = "lerobot", root = "{data}/target" }
+        tune = 0.0
+        [target.simulator]
+        name = "robosuite"
+        preset = "target"
+        height = 16
+        width = 16
+        cameras = ["agentview"]
+        limit_s = 0.5
+        """
+    )
+    app(["train", str(file), "--data", str(data), "--folder", str(tmp_path / "run")], standalone_mode=False)
+    from causeway import run
+
+    traces = run.open_run(tmp_path / "run").traces
+    assert [trace.end for trace in traces] == ["timeout"] * 3 and [len(t.actions) for t in traces] == [10] * 3
