@@ -18,7 +18,7 @@ class Average:
 
     def __init__(self, part: nn.Module, power: float):
         self.power = power
-        self.weights = [weight for weight in part.parameters() if weight.requires_grad and power]
+        self.weights: list[Tensor] = [weight for weight in part.parameters() if weight.requires_grad and power]
         self.values: list[Tensor] = [weight.detach().clone() for weight in self.weights]
 
     @torch.no_grad()
