@@ -40,6 +40,8 @@ def test_paths_of_equal_cost_are_as_straight_as_can_be() -> None:
     assert warp([same, same[:1], same[:2]], same)[0].steps.tolist() == [[0, 0], [1, 1], [2, 2]]
     assert warp([same[:1]], same)[0].steps.tolist() == [[0, 0], [0, 1], [0, 2]]
     assert warp([same], same[:1])[0].steps.tolist() == [[0, 0], [1, 0], [2, 0]]
+    assert warp([same[:1] + 2], same[:1])[0].distance == 2, "of one moment and one other"
+    assert warp([same[:1]], same[:1])[0].steps.tolist() == [[0, 0]]
 
 
 def test_a_pause_is_waited_for() -> None:
