@@ -116,7 +116,7 @@ def test_a_crash_leaves_the_other_episodes_paired() -> None:
 
 def test_a_command_that_is_no_number_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = agent(Spec(1, 32, 48, 1, 1, 2))
-    monkeypatch.setattr(driver, "act", lambda images, state: np.full((len(images), 2), np.nan, np.float32))
+    monkeypatch.setattr(driver, "act", lambda images, state, points: np.full((len(images), 2), np.nan, np.float32))
     found = evaluate.drive(driver, World(), Evaluation(episodes=2), (32, 48))
     assert all("the agent's command is nan" in trace.error for trace in found)
 

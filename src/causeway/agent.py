@@ -36,18 +36,23 @@ class Agent:
         self.monitor.reset(fresh)
         self._forget(fresh)
 
-    def act(self, images: NDArray[np.uint8], state: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Pictures (n, V, 3, H, W) at the policy's size and state (n, S) -> commands (n, A)."""
-        return self.command(self.plan(*map(torch.from_numpy, self._remembered(images, state))))
+    def act(
+        self, images: NDArray[np.uint8], state: NDArray[np.float32], points: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Pictures (n, V, 3, H, W) at the policy's size, state (n, S), perhaps points (n, P, 3) -> commands (n, A)."""
+        seen = (images, state) if points is None else (images, state, points)
+        return self.command(self.plan(*map(torch.from_numpy, self._remembered(*seen))))
 
     @torch.inference_mode()
-    def plan(self, images: Tensor, state: Tensor) -> NDArray[np.float32]:
-        """Pictures (n, O * V, 3, H, W) and state (n, O * S) -> the policy's chunks of actions (n, T, A).
+    def plan(self, images: Tensor, state: Tensor, points: Tensor | None = None) -> NDArray[np.float32]:
+        """Pictures (n, O * V, 3, H, W), state (n, O * S), perhaps points (n, O * P, 3) -> chunks of actions (n, T, A).
 
         It remembers nothing: the O frames of a history are given to it stacked, the oldest first.
         """
         device = self.policy.action_mean.device
-        chunk: NDArray[np.float32] = self.policy.act(self.bridge(images.to(device)), state.to(device)).cpu().numpy()
+        cloud = None if points is None else points.to(device)
+        planned = self.policy.act(self.bridge(images.to(device)), state.to(device), cloud)
+        chunk: NDArray[np.float32] = planned.cpu().numpy()
         return chunk
 
     def command(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -75,7 +75,7 @@ def _drive_together(
         seen, _ = worlds.reset(seed=seeds)
         agent.reset(np.ones(count, bool))
         while (ends == "").any():
-            command = agent.act(resized(seen["images"], picture, crop), seen["state"])
+            command = agent.act(*observed(seen, picture, crop))
             if not np.isfinite(command).all():
                 raise FloatingPointError(f"the agent's command is {command[~np.isfinite(command)][0]}")
             seen, _, _, _, info = worlds.step(command)
@@ -110,6 +110,13 @@ def _trace(name: str, world: int, steps: Sequence[tuple[Any, dict[str, Any]]], e
         signals=signals,
         error=error,
     )
+
+
+def observed(
+    seen: Mapping[str, Any], picture: tuple[int, int], crop: Crop | None
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32] | None]:
+    """What an Agent is shown of a simulator's observation: pictures, state, and points where there are some."""
+    return resized(seen["images"], picture, crop), seen["state"], seen.get("points")
 
 
 def resized(images: NDArray[np.uint8], picture: tuple[int, int], crop: Crop | None) -> NDArray[np.uint8]:
@@ -155,9 +162,9 @@ def replay(agent: Agent, moments: Moments, settings: Evaluation) -> list[Trace]:
     ]
 
 
-def _seen(moments: Moments, chosen: slice) -> tuple[torch.Tensor, torch.Tensor]:
+def _seen(moments: Moments, chosen: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     batch = moments.take(chosen)
-    return batch.images, batch.state
+    return batch.images, batch.state, batch.points
 
 
 # --- numbers -------------------------------------------------------------------------------------------------------
