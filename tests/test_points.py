@@ -1,6 +1,7 @@
 """Point clouds: from a depth picture to a batch, and what cannot be a cloud."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +116,15 @@ def test_many_points_are_thinned_every_time_in_the_same_way() -> None:
     assert not np.array_equal(one, farthest(points, 20)), "some were not looked at"
     assert {*map(tuple, one)} <= {*map(tuple, points)}
     assert len(np.unique(farthest(points, 300, thinned=100), axis=0)) == 300, "as many as are asked for are kept"
+
+
+def test_the_script_in_the_docs_makes_a_cloud() -> None:
+    page = (Path(__file__).parent.parent / "docs/data.md").read_text()
+    script = next(s for s in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE) if "unproject" in s)
+    made: dict[str, Any] = {}
+    exec(compile(script, "docs/data.md", "exec"), made)
+    assert made["points"].shape == (256, 3) and len(np.unique(made["points"], axis=0)) == 256
+    assert np.abs(made["points"]).max(0) == pytest.approx([0.2905, 0.2905, 0.7], abs=1e-3)
 
 
 # --- on disk -------------------------------------------------------------------------------------------------------
