@@ -33,5 +33,5 @@ class Pixels(Sighted):
     def begin(self) -> None:
         self.begun += 1
 
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, images: Tensor, points: Tensor | None = None) -> Tensor:
         return self.eye * images[:, 0, 0, 0, COLUMNS].float()

@@ -24,7 +24,7 @@ class Sum(nn.Module):
     action_mean = torch.zeros(1)
     spec = Spec(1, 4, 6, 1, 2, 1)
 
-    def act(self, images: Tensor, state: Tensor) -> Tensor:
+    def act(self, images: Tensor, state: Tensor, points: Tensor | None = None) -> Tensor:
         first = images.float().flatten(1).mean(1, keepdim=True) + state
         return torch.stack([first, torch.zeros_like(first)], 1)
 

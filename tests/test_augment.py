@@ -167,4 +167,4 @@ def test_other_eyes_or_changes_get_other_features(moments: Callable[..., Moments
 
 
 def test_spec_is_a_plain_tuple_that_survives_json() -> None:
-    assert Spec(**Spec(1, 2, 3, 4, 5, 6)._asdict()) == (1, 2, 3, 4, 5, 6, 1)
+    assert Spec(**Spec(1, 2, 3, 4, 5, 6)._asdict()) == (1, 2, 3, 4, 5, 6, 1, 0)

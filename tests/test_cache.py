@@ -208,7 +208,7 @@ def test_a_crop_must_leave_something(shares: dict[str, float]) -> None:
 def test_moments_hold_every_row(dataset: Dataset, tmp_path: Path) -> None:
     frames = cached(dataset, 24, 32, Crop(), tmp_path / "cache")
     found = moments(dataset, frames, horizon=3)
-    assert found.spec == (2, 24, 32, 1, 3, 2, 1) and len(found) == 18
+    assert found.spec == (2, 24, 32, 1, 3, 2, 1, 0) and len(found) == 18
     np.testing.assert_array_equal(found.episode, [0] * 5 + [1] * 6 + [2] * 7)
     np.testing.assert_allclose(found.time_s[[0, 4, 5, 10, 11]], [0, 0.4, 0, 0.5, 0], atol=1e-6)
     batch = found.take(np.array([4, 5]))

@@ -15,7 +15,7 @@ from causeway.errors import ConfigError, DataError
 class Worlds:
     """Its own Config. Seeds that 3 divides leave the road, the others complete; a picture tells its seed and time."""
 
-    cameras, rate_hz, state_names, action_names = ("front",), 10, ("speed",), ("steering",)
+    cameras, rate_hz, state_names, action_names, points = ("front",), 10, ("speed",), ("steering",), 0
 
     def __init__(self, length: int = 3):
         self.length = length

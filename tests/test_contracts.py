@@ -24,24 +24,32 @@ def component(kind: str, name: str, **settings: object) -> object:
 @pytest.mark.parametrize("name", catalog.names("policy"))
 def test_a_policy(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    made = component("policy", name).build(SPEC)  # type: ignore[attr-defined]
+    spec = SPEC._replace(points=16)
+    made = component("policy", name).build(spec)  # type: ignore[attr-defined]
     made.begin()
     images = torch.randint(0, 255, (3, 2, 3, 40, 64), dtype=torch.uint8)
-    state = torch.randn(3, 3)
-    features = made.encode(images, state)
+    state, points = torch.randn(3, 3), torch.randn(3, 16, 3)
+    features = made.encode(images, state, points)
     guess = made.decode(features)
     assert features.shape == (3, made.width) and guess.mode.shape == (3, 4, 2)
     (-guess.log_prob(torch.zeros(3, 4, 2)).mean()).backward()
     gradients = [w.grad for w in made.parameters() if w.requires_grad]
     assert all(g is not None and g.isfinite().all() for g in gradients) and any(g.abs().sum() > 0 for g in gradients)
     made.eval()
-    one, other = made.act(images, state), made.act(images, state)
+    one, other = made.act(images, state, points), made.act(images, state, points)
     assert torch.equal(one, other), "a policy in evaluation is a function"
-    assert torch.allclose(made.act(images[:1], state[:1]), one[:1], atol=1e-4), "moments do not see one another"
-    twin = component("policy", name).build(SPEC)  # type: ignore[attr-defined]
+    alone = made.act(images[:1], state[:1], points[:1])
+    assert torch.allclose(alone, one[:1], atol=1e-4), "moments do not see one another"
+    twin = component("policy", name).build(spec)  # type: ignore[attr-defined]
     twin.load_state_dict(made.state_dict())
-    assert torch.equal(twin.eval().act(images, state), one), "saved weights are all there is"
-    assert not torch.allclose(made.act(images.flip(-1), state), one), "a policy looks at its pictures"
+    assert torch.equal(twin.eval().act(images, state, points), one), "saved weights are all there is"
+    turned, moved = made.act(images.flip(-1), state, points), made.act(images, state, points + 1)
+    assert torch.allclose(turned, one) == made.spatial, "a policy looks at its pictures"
+    assert torch.allclose(moved, one) != made.spatial, "a spatial one at its points, and at nothing else"
+    if not made.spatial:
+        blind = component("policy", name).build(SPEC)  # type: ignore[attr-defined]
+        blind.load_state_dict(made.state_dict())
+        assert torch.equal(blind.eval().act(images, state), one), "it needs no points"
 
 
 @pytest.mark.parametrize("horizon", [1, 4])

@@ -32,11 +32,12 @@ class Counting:
         self.resets.append(fresh.tolist())
         self.count = 0
 
-    def act(self, images: np.ndarray, state: np.ndarray) -> np.ndarray:
+    def act(self, images: np.ndarray, state: np.ndarray, points: np.ndarray | None = None) -> np.ndarray:
         self.seen.append(images)
+        self.points = points
         return self.command(self.plan(torch.from_numpy(images), torch.from_numpy(state)))
 
-    def plan(self, images: torch.Tensor, state: torch.Tensor) -> np.ndarray:
+    def plan(self, images: torch.Tensor, state: torch.Tensor, points: torch.Tensor | None = None) -> np.ndarray:
         return np.concatenate([0 * state, state], 1)[:, None]
 
     def command(self, chunk: np.ndarray) -> np.ndarray:

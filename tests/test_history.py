@@ -76,7 +76,11 @@ def test_every_frame_of_the_past_has_the_same_scale(moments: Make) -> None:
 @pytest.mark.parametrize("name", catalog.names("policy"))
 def test_eyes_look_at_every_picture_on_its_own(name: str) -> None:
     torch.manual_seed(0)
-    policy = component("policy", name).build(Spec(4, 40, 64, 0, 1, 2, history=2)).eval()  # type: ignore[attr-defined]
+    spec = Spec(4, 40, 64, 0, 1, 2, history=2, points=8)
+    policy = component("policy", name).build(spec).eval()  # type: ignore[attr-defined]
+    if policy.spatial:
+        assert not policy.frozen, "features of pictures alone are kept"
+        return
     images = torch.randint(0, 255, (2, 4, 3, 40, 64), dtype=torch.uint8)
     together = policy.embed(images)
     apart = torch.cat([policy.embed(images[:, :2]), policy.embed(images[:, 2:])], 1)
@@ -113,8 +117,9 @@ class Echo(torch.nn.Module):
         super().__init__()
         self.spec = spec
 
-    def act(self, images: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-        return torch.cat([state, images[:, :, 0, 0, 0].float()], 1)[:, None]
+    def act(self, images: torch.Tensor, state: torch.Tensor, points: torch.Tensor | None = None) -> torch.Tensor:
+        cloud = torch.zeros(len(state), 0) if points is None else points.flatten(1)
+        return torch.cat([state, images[:, :, 0, 0, 0].float(), cloud], 1)[:, None]
 
 
 def test_an_agent_remembers_what_a_recording_shows(moments: Make) -> None:

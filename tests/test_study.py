@@ -11,6 +11,7 @@ import pytest
 import tomli_w
 
 from causeway import config, evaluate, results, run
+from causeway.data import Spec
 from causeway.errors import ConfigError, DataError, Interrupted, InUse
 from causeway.evaluate import Measure
 from causeway.metrics import Trace
@@ -131,6 +132,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "small.toml"
 
 
+SIDES = None, SimpleNamespace(spec=Spec(1, 32, 48, 1, 1, 2))  # all that is asked of what was looked at
+
+
 class Steps:
     """What a study does, in the order it does it. Runs named in ``broken`` fail."""
 
@@ -139,9 +143,10 @@ class Steps:
         self.worked: list[str] = []
         self.broken: dict[str, BaseException] = {}
 
-    def look(self, one: run.Run, decode: bool = True) -> None:
+    def look(self, one: run.Run, decode: bool = True) -> tuple[None, Any]:
         assert not decode and not self.worked, "a look at the data before anything starts, which decodes nothing"
         self.looked.append(one.folder.name)
+        return SIDES
 
     def work(self, one: run.Run) -> None:
         self.worked.append(one.folder.name)
@@ -228,9 +233,10 @@ def test_wrong_data_of_any_arm_ends_a_study_before_it_starts(
 ) -> None:
     file.write_text(EXPERIMENT + "[arms.far]\ntarget.limit = 5\n")
 
-    def look(one: run.Run, decode: bool) -> None:
+    def look(one: run.Run, decode: bool) -> tuple[None, Any]:
         if one.experiment.target.limit == 5:
             raise kind("no picture")
+        return SIDES
 
     monkeypatch.setattr(run, "domains", look)
     made = planned(file)

@@ -48,15 +48,17 @@ class Agent:
         """Whether ``act`` needs pictures: some vehicle is about to plan anew, or to remember them for when it does."""
         return bool((self.age + self.policy.spec.history > self.execute).any())
 
-    def act(self, images: NDArray[np.uint8] | None, state: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Pictures (n, V, 3, H, W) at the policy's size and state (n, S) -> commands (n, A).
+    def act(
+        self, images: NDArray[np.uint8] | None, state: NDArray[np.float32], points: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Pictures (n, V, 3, H, W) at the policy's size, state (n, S), perhaps points (n, P, 3) -> commands (n, A).
 
         ``images`` may be None while nobody ``looks``.
         """
         if len(self.age) != len(state):
             self.reset(np.ones(len(state), bool))
         due = self.age >= self.execute
-        seen = () if images is None else self._remembered(images, state)
+        seen = () if images is None else self._remembered(images, state, *(() if points is None else (points,)))
         if due.any():
             fresh = self.plan(*(torch.from_numpy(part[due]) for part in seen))
             if self.plans is None:
@@ -69,13 +71,15 @@ class Agent:
         return self.command(self.plans[np.arange(len(due))[:, None], ahead])
 
     @torch.inference_mode()
-    def plan(self, images: Tensor, state: Tensor) -> NDArray[np.float32]:
-        """Pictures (n, O * V, 3, H, W) and state (n, O * S) -> the policy's chunks of actions (n, T, A).
+    def plan(self, images: Tensor, state: Tensor, points: Tensor | None = None) -> NDArray[np.float32]:
+        """Pictures (n, O * V, 3, H, W), state (n, O * S), perhaps points (n, O * P, 3) -> chunks of actions (n, T, A).
 
         It remembers nothing: the O frames of a history are given to it stacked, the oldest first.
         """
         device = self.policy.action_mean.device
-        chunk: NDArray[np.float32] = self.policy.act(self.bridge(images.to(device)), state.to(device)).cpu().numpy()
+        cloud = None if points is None else points.to(device)
+        planned = self.policy.act(self.bridge(images.to(device)), state.to(device), cloud)
+        chunk: NDArray[np.float32] = planned.cpu().numpy()
         return chunk
 
     def command(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ from .progress import counted
 VERSION = 2  # of how pictures are fitted; raising it makes every cache anew
 PART = 256  # frames one thread decodes in one go
 THREADS = 4
+FARTHEST_M = 1000.0  # a point of a cloud can be away from the robot: half precision is a quarter of a metre off there
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,19 @@ def moments(dataset: Dataset, frames: NDArray[np.uint8], horizon: int, history: 
         action_names=dataset.action_names,
         episode_names=tuple(episode.name for episode in episodes),
         history=history,
+        points=_clouds(dataset),
     )
+
+
+def _clouds(dataset: Dataset) -> NDArray[np.float16] | None:
+    """The point cloud of every moment, (M, P, 3), in memory: 123 MB for 80,000 clouds of 256 points."""
+    if not dataset.points:
+        return None
+    clouds = [episode.points for episode in dataset.episodes if episode.points is not None]
+    far = max(float(np.abs(cloud).max()) for cloud in clouds)
+    if far > FARTHEST_M:
+        raise DataError(f"{dataset.root}: a point lies {far:g} m away. Crop clouds to what can be reached, in metres.")
+    return np.concatenate(clouds, dtype=np.float16)
 
 
 def _whole(frames: Path, label: Path, shape: tuple[int, ...]) -> bool:

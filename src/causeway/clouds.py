@@ -38,7 +38,7 @@ def _features(agent: Agent, domain: Domain, bridged: bool) -> NDArray[np.float64
     for start in range(0, len(chosen), CHUNK):
         batch = moments.take(chosen[start : start + CHUNK])
         images = agent.bridge(batch.images) if bridged else batch.images
-        found.append(agent.policy.encode(images, batch.state).double().numpy())
+        found.append(agent.policy.encode(images, batch.state, batch.points).double().numpy())
     return np.concatenate(found)
 
 

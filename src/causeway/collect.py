@@ -37,7 +37,8 @@ def record(simulator: Any, destination: Path, episodes: int, seed: int, noise: f
 def _record(simulator: Any, destination: Path, episodes: int, seed: int, noise: float) -> tuple[int, int]:
     kept = frames = 0
     worlds = simulator.build(count=min(WORLDS, episodes), seed=seed)
-    about = Recording(worlds.cameras, worlds.rate_hz, worlds.state_names, worlds.action_names)
+    names = worlds.cameras, worlds.rate_hz, worlds.state_names, worlds.action_names
+    about = Recording(*names, points=worlds.points)
     with (
         Recorder(destination, about) as recorder,
         counted(f"collecting {destination}", episodes, "episodes") as advance,
@@ -63,12 +64,13 @@ def _drive(worlds: Any, first: int, noise: float) -> Iterator[tuple[int, Episode
     count = worlds.num_envs
     rng = np.random.default_rng(first)
     seen, _ = worlds.reset(seed=list(range(first, first + count)))
-    images, states, actions, ends = [], [], [], np.full(count, "", dtype=object)
+    images, states, clouds, actions, ends = [], [], [], [], np.full(count, "", dtype=object)
     push = np.zeros((count, len(worlds.action_names)))
     while (ends == "").any():
         command = worlds.expert()
         images.append(seen["images"])
         states.append(seen["state"])
+        clouds += [seen["points"]] if "points" in seen else []
         actions.append(command.copy())
         push = MEMORY * push + rng.normal(0, noise, command.shape)
         driven = (command + push).clip(-1, 1).astype(np.float32)
@@ -81,7 +83,9 @@ def _drive(worlds: Any, first: int, noise: float) -> Iterator[tuple[int, Episode
         for world in np.flatnonzero(fresh & (ends == "completed")):
             time_s = np.arange(len(images)) / worlds.rate_hz
             state, action = (np.stack([step[world] for step in part]) for part in (states, actions))
-            yield int(world), Episode(f"seed {first + world}", time_s, state, action), _views(list(images), int(world))
+            points = np.stack([cloud[world] for cloud in clouds]) if clouds else None
+            episode = Episode(f"seed {first + world}", time_s, state, action, points=points)
+            yield int(world), episode, _views(list(images), int(world))
 
 
 def _views(images: list[NDArray[np.uint8]], world: int) -> Iterator[NDArray[np.uint8]]:

@@ -19,6 +19,7 @@ class Batch:
     state: Tensor  # (B, S) float32: speed, command, joint angles...
     actions: Tensor | None = None  # (B, T, A) float32, the next T actions; None when nobody demonstrated
     embedding: Tensor | None = None  # (B, E) what frozen eyes made of the images, which then hold no cameras (V = 0)
+    points: Tensor | None = None  # (B, P, 3) float32 metres in the robot's frame, the clouds that depth cameras saw
 
     def __len__(self) -> int:
         return len(self.state)
@@ -34,7 +35,7 @@ class Batch:
 
 
 class Spec(NamedTuple):
-    """The shapes a policy must fit. Where a moment shows O frames, ``cameras`` and ``state`` count those of all."""
+    """The shapes a policy must fit. Where a moment shows O frames, cameras, state and points count those of all."""
 
     cameras: int  # O * V
     height: int  # H
@@ -43,11 +44,13 @@ class Spec(NamedTuple):
     horizon: int  # T
     action: int  # A
     history: int = 1  # O
+    points: int = 0  # O * P; 0 where there are no point clouds
 
     @property
     def frame(self) -> "Spec":
         """The shapes of one frame: what a dataset holds and a simulator shows."""
-        return self._replace(cameras=self.cameras // self.history, state=self.state // self.history, history=1)
+        cameras, state, points = (each // self.history for each in (self.cameras, self.state, self.points))
+        return self._replace(cameras=cameras, state=state, points=points, history=1)
 
 
 class Joint(NamedTuple):
@@ -73,6 +76,7 @@ class Moments:
     action_names: tuple[str, ...] = ()
     episode_names: tuple[str, ...] = ()  # by the numbers in ``episode``
     history: int = 1  # O, how many frames a moment shows: its own and those before it
+    points: NDArray[np.float16] | None = None  # (M, P, 3) metres in the robot's frame, to half a millimetre at 1 m
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -81,17 +85,20 @@ class Moments:
     def spec(self) -> Spec:
         """The shapes a policy for these moments must fit."""
         seen, (cameras, _, height, width) = self.history, self.frames.shape[1:]
-        felt = seen * self.state.shape[1]
-        return Spec(seen * cameras, height, width, felt, self.horizon, len(self.action_names), seen)
+        felt, points = seen * self.state.shape[1], 0 if self.points is None else seen * self.points.shape[1]
+        return Spec(seen * cameras, height, width, felt, self.horizon, len(self.action_names), seen, points)
 
     def take(self, chosen: NDArray[np.int64] | slice = slice(None)) -> Batch:
-        """The ``chosen`` of the N moments as a batch, the O frames of each as further cameras, the oldest first.
+        """The ``chosen`` of the N moments as a batch, the O frames of each as further cameras and points, oldest first.
 
         A chunk that would leave its episode repeats the last action; before an episode its first frame is repeated.
         """
         rows = self.rows[chosen]
-        images = torch.from_numpy(np.ascontiguousarray(self.frames[self.past(rows)])).flatten(1, 2)
-        return Batch(images, self.felt(rows), None if self.actions is None else torch.from_numpy(self.chunks(rows)))
+        past = self.past(rows)
+        images = torch.from_numpy(np.ascontiguousarray(self.frames[past])).flatten(1, 2)
+        actions = None if self.actions is None else torch.from_numpy(self.chunks(rows))
+        clouds = None if self.points is None else torch.from_numpy(self.points[past].astype(np.float32)).flatten(1, 2)
+        return Batch(images, self.felt(rows), actions, points=clouds)
 
     def past(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The last O frames up to each frame in ``rows``, oldest first: (len(rows), O)."""

@@ -100,7 +100,8 @@ def build(
             "or a held_out share of its own."
         )
     if config.simulator is not None:
-        refuse_other_world(config.simulator, len(dataset.cameras), recorded.state_names, recorded.action_names)
+        names, clouds = (recorded.state_names, recorded.action_names), recorded.spec.frame.points
+        refuse_other_world(config.simulator, len(dataset.cameras), *names, clouds)
     labelled = limited(train, config.limit, seed, name)
     return Domain(
         name=name,
@@ -227,13 +228,16 @@ def _refuse_overlap(name: str, train: Dataset, test: Dataset) -> None:
         )
 
 
-def refuse_other_world(simulator: Any, cameras: int, state: tuple[str, ...], actions: tuple[str, ...]) -> None:
+def refuse_other_world(
+    simulator: Any, cameras: int, state: tuple[str, ...], actions: tuple[str, ...], points: int = 0
+) -> None:
     """A policy can only drive in a world that shows and asks what its recordings did, under the same names."""
     worlds = simulator.build(count=1, seed=0)
     for what, ours, theirs in (
         ("cameras", cameras, len(worlds.cameras)),
         ("state", state, worlds.state_names),
         ("actions", actions, worlds.action_names),
+        ("points", points, worlds.points if points else 0),  # those that nobody learned from are not looked at
     ):
         if ours != theirs:
             raise DataError(f"The recordings and the simulator differ in {what}: {ours} and {theirs}.")
@@ -266,6 +270,7 @@ def _refuse_mismatch(where: str, a: Moments, b: Moments) -> None:
         ("cameras", a.frames.shape[1], b.frames.shape[1]),
         ("state", a.state_names, b.state_names),
         ("actions", a.action_names, b.action_names),
+        ("points", a.spec.frame.points, b.spec.frame.points),
     ):
         unknown = what == "actions" and not (first and second)  # nobody demonstrated
         if first != second and not unknown:
@@ -282,7 +287,7 @@ def refuse_other_policy(spec: Spec, names: Names, recorded: Moments) -> None:
         ("history", spec.history, recorded.history),
         *zip(Spec._fields, spec.frame, recorded.spec.frame),
     ):
-        if ours != theirs:
+        if ours != theirs and not (what == "points" and not ours):
             raise DataError(
                 f"The policy was trained for {what} {ours}, the dataset has {theirs}. Choose the same in both."
             )

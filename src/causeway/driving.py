@@ -1,7 +1,7 @@
 """Drive an agent through the episodes of a simulator, and keep what happened."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -71,8 +71,9 @@ class _Drives:
 
     def step(self) -> list[tuple[int, Trace]]:
         """One step of all worlds; the episodes that have ended by it."""
-        images = resized(self.seen["images"], self.picture, self.crop) if self.agent.looks else None
-        command = self.agent.act(images, self.seen["state"])
+        looks = self.agent.looks  # else nothing is rendered
+        shown = observed(self.seen, self.picture, self.crop) if looks else (None, self.seen["state"], None)
+        command = self.agent.act(*shown)
         busy = np.array([seed is not None for seed in self.seeds])
         if not np.isfinite(command[busy]).all():
             raise FloatingPointError(f"the agent's command is {command[busy][~np.isfinite(command[busy])][0]}")
@@ -120,6 +121,13 @@ class _Drives:
         if self.worlds is not None:
             with suppress(Exception):  # what cannot even be closed has said why before
                 self.worlds.close()
+
+
+def observed(
+    seen: Mapping[str, Any], picture: tuple[int, int], crop: Crop | None
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32] | None]:
+    """What an Agent is shown of a simulator's observation: pictures, state, and points where there are some."""
+    return resized(seen["images"], picture, crop), seen["state"], seen.get("points")
 
 
 def resized(images: NDArray[np.uint8], picture: Sequence[int], crop: Crop | None) -> NDArray[np.uint8]:

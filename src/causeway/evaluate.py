@@ -83,9 +83,9 @@ def replay(agent: Agent, moments: Moments, settings: Evaluation) -> list[Trace]:
     ]
 
 
-def _seen(moments: Moments, chosen: slice) -> tuple[torch.Tensor, torch.Tensor]:
+def _seen(moments: Moments, chosen: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     batch = moments.take(chosen)
-    return batch.images, batch.state
+    return batch.images, batch.state, batch.points
 
 
 # --- numbers -------------------------------------------------------------------------------------------------------

@@ -38,13 +38,13 @@ class Recording:
     robot: str = ""
     data_file_mb: int = 100  # a new data file is begun beyond this size
     video_file_mb: int = 200  # likewise a new film
+    points: int = 0  # P, of the cloud of each moment; 0: there are no depth cameras
 
 
 def copy(dataset: Dataset, folder: Path, pictures: Pictures = "image") -> Path:
     """Import ``dataset``: write all its episodes to ``folder`` as LeRobot v3.0. Picture files are kept byte by byte."""
-    recording = Recording(
-        dataset.cameras, dataset.rate_hz, dataset.state_names, dataset.action_names, pictures=pictures
-    )
+    names = dataset.cameras, dataset.rate_hz, dataset.state_names, dataset.action_names
+    recording = Recording(*names, pictures=pictures, points=dataset.points)
     total = sum(len(episode) for episode in dataset.episodes)
     with counted(f"writing {folder}", total, "frames") as advance, Recorder(folder, recording) as recorder:
         for number, episode in enumerate(dataset.episodes):
@@ -129,7 +129,8 @@ class Recorder:
     def add(self, episode: Episode, frames: Iterable[Frame]) -> None:
         """Write one episode; ``frames`` are taken one at a time. Raises DataError when they do not fit the episode."""
         recording = self.recording
-        _fit.check_numbers(str(self.folder), episode, recording.state_names, recording.action_names)
+        names = recording.state_names, recording.action_names
+        _fit.check_numbers(str(self.folder), episode, *names, recording.points)
         self._broken_off = True
         length = len(episode)
         task = self._tasks.setdefault(episode.task, len(self._tasks))
@@ -166,6 +167,8 @@ class Recorder:
             columns[layout.STATE] = episode.state
         if episode.actions is not None:
             columns[layout.ACTION] = episode.actions
+        if episode.points is not None:
+            columns[layout.POINTS] = np.ascontiguousarray(episode.points, np.float32)
         return {
             **columns,
             "timestamp": (counting / self.recording.rate_hz if film else episode.time_s).astype(np.float32),
@@ -212,6 +215,7 @@ class Recorder:
         for key, names in ((layout.STATE, recording.state_names), (layout.ACTION, recording.action_names)):
             if names:  # a single number is no list in LeRobot
                 fields.append((key, pa.list_(pa.float32(), len(names)) if len(names) > 1 else pa.float32()))
+        fields += [(layout.POINTS, pa.list_(pa.list_(pa.float32())))] if recording.points else []
         fields += [(key, pa.type_for_alias(kind)) for key, kind in layout.COUNTERS.items()]
         return pa.schema(fields)
 
@@ -226,6 +230,9 @@ class Recorder:
         for key, names in ((layout.STATE, recording.state_names), (layout.ACTION, recording.action_names)):
             if names:
                 features[key] = {"dtype": "float32", "shape": [len(names)], "names": list(names)}
+        if recording.points:
+            axes = ["point", "axis"]
+            features[layout.POINTS] = {"dtype": "float32", "shape": [recording.points, 3], "names": axes}
         counters = {key: {"dtype": kind, "shape": [1], "names": None} for key, kind in layout.COUNTERS.items()}
         return features | counters
 

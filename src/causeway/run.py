@@ -209,7 +209,7 @@ def test_in_simulator(run: Run, simulator: Any) -> list[Trace]:
     """Closed loop in the world of a simulator's Config, pictures cropped as the target's are."""
     e = run.experiment
     spec, names = fits(run.folder)
-    domain.refuse_other_world(simulator, spec.frame.cameras, *names)
+    domain.refuse_other_world(simulator, spec.frame.cameras, *names, spec.frame.points)
     return driving.drive(deploy(run), simulator, e.evaluate, (e.picture.height, e.picture.width), e.target.crop)
 
 
@@ -236,7 +236,8 @@ def save_part(folder: Path, part: nn.Module, target: Domain) -> None:
     """The weights, and in their head the shapes and names they fit: with config.toml, all an Agent needs."""
     names = Names(target.unlabelled.state_names, target.unlabelled.action_names)
     kept = part.kept() if isinstance(part, Policy) else {}
-    head = {"spec": target.spec._asdict(), "names": names._asdict(), "kept": kept}
+    spec = target.spec if getattr(part, "spatial", False) else target.spec._replace(points=0)
+    head = {"spec": spec._asdict(), "names": names._asdict(), "kept": kept}
     weights = {name: value.detach().cpu().contiguous() for name, value in part.state_dict().items()}
     with whole(folder / "part.safetensors") as temporary:
         save_file(weights, temporary, metadata={name: json.dumps(value) for name, value in head.items()})

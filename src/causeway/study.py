@@ -9,6 +9,7 @@ from typing import Any
 
 from . import config, run, workers
 from .config import Tree
+from .data import Spec
 from .disk import exclusive
 from .errors import ConfigError, DataError, nearest
 from .metrics import Metric
@@ -225,15 +226,19 @@ def _wanted(study: Study, arms: Sequence[str]) -> list[Planned]:
 
 
 def _rehearse(todo: Sequence[Planned]) -> None:
-    """Everything that can be wrong with the data of any arm shows now, not after hours of the arms before it."""
-    seen: list[tuple[Any, ...]] = []
+    """What is wrong with the data of any arm, or with its policy for them, shows now, not after hours of other arms."""
+    seen: list[tuple[tuple[Any, ...], Spec]] = []
+    fitted: list[tuple[Any, Spec]] = []
     for p in todo:
         e = p.run.experiment
-        if (sides := (e.source, e.target, e.picture, e.horizon, e.history)) in seen:
-            continue
-        seen.append(sides)
+        sides = e.source, e.target, e.picture, e.horizon, e.history
         try:
-            run.domains(p.run, decode=False)
+            if (spec := next((spec for known, spec in seen if known == sides), None)) is None:
+                spec = run.domains(p.run, decode=False)[1].spec
+                seen.append((sides, spec))
+            if (e.method, spec) not in fitted:
+                e.method.part_for(spec)
+                fitted.append((e.method, spec))
         except (ConfigError, DataError) as error:
             kind = ConfigError if isinstance(error, ConfigError) else DataError
             raise kind(f"arm '{p.arm}': {error}") from None

@@ -1,5 +1,6 @@
 """Each reads what the other has written: causeway and the lerobot package."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from causeway.datasets.lerobot import Config
+from causeway.recorder import Recorder, Recording
 from recordings import episode, picture, views, write_lerobot
 
 
@@ -53,3 +55,26 @@ def test_ours_reads_the_real_lerobot(tmp_path: Path, pictures: Any, monkeypatch:
             error = np.abs(images[0].astype(float) - picture(number + 10 * frame, 64, 96)).mean()
             assert error < (0.01 if pictures == "image" else 8)
     assert list(dataset.problems()) == []
+
+
+@pytest.mark.optional
+def test_either_reads_the_clouds_of_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    theirs = pytest.importorskip("lerobot.datasets.lerobot_dataset", reason="lerobot is not installed")
+    points = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
+    about = Recording(("front",), 10, ("speed",), ("steering", "throttle"), points=4)
+    with Recorder(tmp_path / "ours", about) as recorder:
+        recorder.add(replace(episode(5), points=points), views(5))
+    dataset = theirs.LeRobotDataset("causeway/test", root=tmp_path / "ours")
+    np.testing.assert_array_equal([dataset[row]["observation.points"] for row in range(5)], points)
+    features = {"observation.points": {"dtype": "float32", "shape": (4, 3), "names": ["point", "axis"]}}
+    features["observation.images.front"] = {"dtype": "image", "shape": (24, 32, 3), "names": ["height", "width", "c"]}
+    root = tmp_path / "theirs"
+    written = theirs.LeRobotDataset.create("causeway/test", 10, features, root=root, use_videos=False)
+    for cloud, image in zip(points, views(5)):
+        written.add_frame({"observation.points": cloud, "observation.images.front": image[0], "task": "go"})
+    written.save_episode()
+    written.finalize()
+    read = Config(str(root)).build()
+    np.testing.assert_array_equal(read.episodes[0].points, points)
+    assert list(read.problems()) == []

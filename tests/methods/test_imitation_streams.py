@@ -182,7 +182,7 @@ def test_training_pictures_pass_the_bridge_and_half_of_them_a_mirror(
     seen: list[Tensor] = []
     method = build(source, target, augment={"mirror": ["steering", "state_0"]})
     embed, project = method.policy.embed, method.policy.project
-    monkeypatch.setattr(method.policy, "embed", lambda images: seen.append(images) or embed(images))
+    monkeypatch.setattr(method.policy, "embed", lambda images, points: seen.append(images) or embed(images))
     monkeypatch.setattr(method.policy, "project", lambda e, state: seen.append(state) or project(e, state))
     batch = next(method.batches(0))
     method.cost(batch, 0.0)
@@ -197,7 +197,7 @@ def test_training_pictures_pass_the_bridge_and_half_of_them_a_mirror(
         seen.clear()
         method = build(source, target, **changes)
         monkeypatch.setattr(
-            method.policy, "embed", lambda images, of=method.policy.embed: seen.append(images) or of(images)
+            method.policy, "embed", lambda images, points, of=method.policy.embed: seen.append(images) or of(images)
         )
         method.cost(batch, 0.0)
         assert not torch.equal(seen[0], before) and (("augment" in changes) or not seen[0].any())

@@ -38,7 +38,7 @@ def test_what_is_missing_is_named_before_anything_starts(monkeypatch: pytest.Mon
         Config().build(1)
     monkeypatch.setattr(robosuite, "find_spec", lambda name: True)
     monkeypatch.setattr(eye, "find_library", lambda name: None)
-    with pytest.raises(ConfigError, match="gl = 'egl': there is no such library. Install Debian's libegl1 "):
+    with pytest.raises(ConfigError, match=r"gl = 'egl': there is no such library\. Install Debian's libegl1 "):
         Config().build(1)
     with pytest.raises(ConfigError, match="Install Debian's libosmesa6, or set gl = 'egl', which needs libegl1"):
         Config(gl="osmesa").build(1)

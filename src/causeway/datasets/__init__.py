@@ -28,6 +28,7 @@ class Episode:
     state: NDArray[np.float32]  # (N, S)
     actions: NDArray[np.float32] | None  # (N, A); None when nobody demonstrated
     task: str = "drive"
+    points: NDArray[np.float32] | None = None  # (N, P, 3) metres in the robot's frame; None without depth cameras
 
     def __len__(self) -> int:
         return len(self.time_s)
@@ -60,6 +61,7 @@ class Dataset(ABC):
     state_names: tuple[str, ...]  # S names
     action_names: tuple[str, ...]  # A names
     episodes: tuple[Episode, ...]
+    points: int = 0  # P, points of the cloud that each moment of every episode holds; 0 for none
     faults: tuple[str, ...] = ()  # what reading labels and structure found wrong, without the root and the full stop
 
     def sound(self) -> Self:

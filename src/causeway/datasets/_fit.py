@@ -13,8 +13,10 @@ from . import Episode, _disk
 SHAPE = "(T, V, H, W, 3): T frames, V views, height, width, RGB"
 
 
-def check_numbers(folder: str, episode: Episode, state_names: tuple[str, ...], action_names: tuple[str, ...]) -> None:
-    """Raises DataError when time, state or actions are not what a recording of these names holds."""
+def check_numbers(
+    folder: str, episode: Episode, state_names: tuple[str, ...], action_names: tuple[str, ...], points: int = 0
+) -> None:
+    """Raises DataError when time, state, actions or points are not what a recording of these names holds."""
     if not isinstance(episode, Episode):
         raise DataError(
             f"{folder}: an episode must be a causeway.datasets.Episode(name, time_s, state, actions), "
@@ -38,9 +40,21 @@ def check_numbers(folder: str, episode: Episode, state_names: tuple[str, ...], a
             raise DataError(f"{where}: {values.shape[1]} {word} a frame, but named are {', '.join(names) or 'none'}.")
         if not np.isfinite(values).all():
             raise DataError(f"{where}: {word} are not finite at frame {int(np.argwhere(~np.isfinite(values))[0][0])}.")
+    if points or episode.points is not None:
+        _check_points(where, episode.points, length, points)
     late = ~(np.diff(episode.time_s, prepend=-np.inf) > 0)  # NaN is not later than anything
     if late.any():
         raise DataError(f"{where}: time does not go on at frame {int(np.argmax(late))}.")
+
+
+def _check_points(where: str, found: Any, length: int, count: int) -> None:
+    if not count:
+        raise DataError(f"{where} has points, but the recording names none: Recording(points={found.shape[1]}).")
+    _check_array(where, "points", found, length, count, 3)
+    if found.shape != (length, count, 3):
+        raise DataError(f"{where}: points are of shape {found.shape}, not {(length, count, 3)}.")
+    if not np.isfinite(found).all():
+        raise DataError(f"{where}: points are not finite at frame {int(np.argwhere(~np.isfinite(found))[0][0])}.")
 
 
 def views(where: str, images: Any, count: int) -> Iterable[Any]:

@@ -67,6 +67,8 @@ class DataFiles:
             if pa.types.is_fixed_size_list(kind):
                 flat = pa.array(np.ascontiguousarray(values).ravel(), pa.float32())
                 arrays.append(pa.FixedSizeListArray.from_arrays(flat, kind.list_size))
+            elif pa.types.is_list(kind):
+                arrays.append(_nested(values))
             else:
                 arrays.append(pa.array(values if isinstance(values, list) else values.ravel(), kind))
         self._open(self._schema).write_table(pa.table(arrays, schema=self._schema))
@@ -101,6 +103,13 @@ class DataFiles:
     def _path(self) -> Path:
         chunk, file = divmod(self._number, layout.FILES_PER_CHUNK)
         return self._root / self._template.format(chunk_index=chunk, file_index=file)
+
+
+def _nested(values: Any) -> pa.Array:
+    """A table (N, P, D) a row, as lists of P lists of D numbers."""
+    count, rows, width = values.shape
+    inner = pa.ListArray.from_arrays(np.arange(count * rows + 1, dtype=np.int32) * width, values.ravel())
+    return pa.ListArray.from_arrays(np.arange(count + 1, dtype=np.int32) * rows, inner)
 
 
 class FilmFiles:

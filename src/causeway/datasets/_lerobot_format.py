@@ -13,7 +13,7 @@ NUMBERED = "chunk-{chunk_index:03d}/file-{file_index:03d}"
 EPISODES = f"meta/episodes/{NUMBERED}.parquet"
 DATA = f"data/{NUMBERED}.parquet"
 VIDEOS = f"videos/{{video_key}}/{NUMBERED}.mp4"
-CAMERA, STATE, ACTION = "observation.images.", "observation.state", "action"
+CAMERA, STATE, POINTS, ACTION = "observation.images.", "observation.state", "observation.points", "action"
 PICTURE_AXES = ("height", "width", "channels")
 FILES_PER_CHUNK = 1000
 TASK_COLUMN = "__index_level_0__"  # how pandas names the unnamed index in which LeRobot keeps the sentences
@@ -64,8 +64,9 @@ def earlier_version(root: Path) -> str:
 
 
 def statistics(values: NDArray[Any]) -> Statistics:
-    """Over the N moments of ``values`` (N,) or (N, D): min, max, mean, std and quantiles, (D,) each."""
-    values = values.reshape(len(values), -1)
+    """Over the N moments of ``values`` (N,), (N, D) or (N, P, D): min, max, mean, std and quantiles, (D,) each."""
+    count = len(values)
+    values = values.reshape(-1, values.shape[-1] if values.ndim > 1 else 1)
     numbers = values.astype(np.float64)
     spread = {name: np.quantile(numbers, share, axis=0) for name, share in QUANTILES.items()}
     ends = {"min": values.min(axis=0), "max": values.max(axis=0)}
@@ -73,7 +74,7 @@ def statistics(values: NDArray[Any]) -> Statistics:
         **ends,
         "mean": numbers.mean(axis=0),
         "std": numbers.std(axis=0),
-        "count": np.array([len(values)]),
+        "count": np.array([count]),
         **spread,
     }
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import Episode, _disk
 from . import _lerobot_format as layout
-from ._lerobot_format import ACTION, CAMERA, INFO, STATE, STATS, TASKS
+from ._lerobot_format import ACTION, CAMERA, INFO, POINTS, STATE, STATS, TASKS
 from ._lerobot_info import wrong
 from ._lerobot_pictures import Film, Place
 
@@ -22,9 +22,9 @@ Tasks = dict[int, str] | None  # the words of each; None when meta/tasks.parquet
 
 
 class Tables:
-    """The numbers of a dataset. Reading never stops: what is wrong gathers in ``faults``."""
+    """The numbers of a dataset, clouds only if ``points``. Reading never stops: what is wrong gathers in ``faults``."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, points: bool = True):
         self.root = root
         self.faults: list[str] = []
         self.episodes: list[Episode] = []
@@ -34,12 +34,15 @@ class Tables:
         self.films: set[str] = set()
         self.state_names: tuple[str, ...] = ()
         self.action_names: tuple[str, ...] = ()
+        self.point_names: tuple[str, ...] = ()  # of the 3 P coordinates
         self.rate_hz = 0.0
         self.total = 0
         self.stats: dict[str, dict[str, Any]] = {}
         self.info = self._info()
         if self.info:
             self._features()
+            if points and POINTS in self.info["features"]:
+                self._points(self.info["features"][POINTS]["shape"])
             self._read_episodes()
 
     def vectors(self) -> dict[str, NDArray[np.float32]]:
@@ -87,6 +90,12 @@ class Tables:
             self.stats = self._json(STATS) or {}
         else:
             self.faults.append(f"{STATS} is missing")
+
+    def _points(self, shape: list[int]) -> None:
+        if len(shape) == 2 and shape[0] and shape[1] == 3:
+            self.point_names = tuple(f"{axis} of point {number}" for number in range(shape[0]) for axis in "xyz")
+        else:
+            self.faults.append(f"{INFO}: feature {POINTS} is of shape {shape}, not points and 3")
 
     def _read_episodes(self) -> None:
         tasks = self._tasks()
@@ -140,7 +149,9 @@ class Tables:
             self.faults.append(f"episode {name}: task {task} is not in {TASKS}")
         state = self._vector(name, table, STATE, self.state_names)
         actions = self._vector(name, table, ACTION, self.action_names) if self.action_names else None
-        self.episodes.append(Episode(name, time_s - time_s[0], state, actions, (tasks or {}).get(task, "")))
+        points = self._vector(name, table, POINTS, self.point_names) if self.point_names else None
+        cloud = None if points is None else points.reshape(len(points), -1, 3)
+        self.episodes.append(Episode(name, time_s - time_s[0], state, actions, (tasks or {}).get(task, ""), cloud))
         self.places.append(place)
 
     def _vector(self, name: str, table: pa.Table, key: str, names: tuple[str, ...]) -> NDArray[np.float32]:
@@ -148,6 +159,7 @@ class Tables:
         if not names:
             return np.zeros((len(table), 0), np.float32)
         column = table[key].combine_chunks()
+        column = column.storage if isinstance(column.type, pa.BaseExtensionType) else column
         while _is_list(column.type):
             column = column.flatten()
         values = np.asarray(column.to_numpy(zero_copy_only=False), np.float32)
@@ -212,7 +224,8 @@ class Tables:
 
     def _numbers(self, path: Path, rows: list[dict[str, Any]]) -> pa.Table | None:
         """A data file without its pictures."""
-        wanted = {*layout.COUNTERS, *([STATE] if self.state_names else []), *([ACTION] if self.action_names else [])}
+        vectors = {STATE: self.state_names, ACTION: self.action_names, POINTS: self.point_names}
+        wanted = {*layout.COUNTERS, *(key for key, names in vectors.items() if names)}
         table = self._parquet(path, lambda name: name in wanted, f", so {len(rows)} episodes cannot be read")
         if table is None:
             return None
@@ -272,7 +285,8 @@ def _stranger(table: pa.Table, name: str) -> str:
     if name not in table.column_names:
         return ""
     column, kind = table[name], table.schema.field(name).type
-    while name in (STATE, ACTION) and _is_list(kind):
+    kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    while name in (STATE, ACTION, POINTS) and _is_list(kind):
         kind = kind.value_type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         return f"holds {str(kind).partition('<')[0]}, not numbers"

@@ -30,6 +30,7 @@ class Config:
     root: str  # the folder that holds meta/ and data/
     select: str = ""  # keep episodes of this name, or that start with it; without names the episode's number
     cameras: tuple[str, ...] = ()  # which cameras, in which order; none means all
+    points: bool = True  # whether its point clouds are read, if it holds any; without them memory is saved
 
     def read(self) -> "LeRobot":
         return LeRobot(self)
@@ -42,10 +43,11 @@ class LeRobot(Dataset):
     """Numbers are read at once, pictures episode by episode."""
 
     def __init__(self, config: Config):
-        tables = Tables(existing(config.root))
+        tables = Tables(existing(config.root), config.points)
         self.root = config.root
         self.rate_hz = tables.rate_hz
         self.state_names, self.action_names = tables.state_names, tables.action_names
+        self.points = len(tables.point_names) // 3
         unknown = [name for name in config.cameras if name not in tables.cameras]
         if unknown and tables.cameras:
             raise ConfigError(f"{self.root} has no camera '{unknown[0]}'. {nearest(unknown[0], tables.cameras)}")

@@ -98,6 +98,8 @@ class Imitation(Method):
         if self.alignment.paired and not config.pairs.file:
             raise ConfigError("plan = 'paired' needs moments that go together: set pairs.file, or plan = 'full'.")
         self.bridge = config.bridge.build()
+        if self.policy.spatial and config.augment.mirror:
+            raise ConfigError("augment.mirror turns pictures, and this policy looks at point clouds. Do not mirror.")
         names = source.unlabelled.state_names, source.unlabelled.action_names
         self.augmentation = Augmentation(config.augment, *names, target.spec.frame.cameras, target.spec.history)
         self.shares = shares(config.target_weight, config.guess_share, len(target.labelled), len(target.guessed))
@@ -218,14 +220,16 @@ class Imitation(Method):
         return Cost(terms, self.alignment.notes())
 
     def _encode(self, batch: list[Batch]) -> Tensor:
-        """Features of all parts of the batch in one pass, augmented on the way when they are pictures."""
+        """Features of all parts of the batch in one pass; pictures are augmented on the way, points are not."""
         self._turned = batch
         side = torch.cat([torch.full((len(b),), s.side) for b, s in zip(batch, self.streams)]).to(batch[0].state.device)
         if batch[0].embedding is None:
             half = {s.number: torch.rand(len(b), device=side.device) < 0.5 for s, b in zip(self.streams, batch)}
             self._turned = [self.augmentation.mirror(b, half[s.number]) for s, b in zip(self.streams, batch)]
-            images = self.augmentation(self.bridge(torch.cat([part.images for part in self._turned])))
-            embedding = self.policy.embed(images)
+            images = torch.cat([part.images for part in self._turned])
+            images = images if self.policy.spatial else self.augmentation(self.bridge(images))
+            points = [part.points for part in self._turned if part.points is not None]
+            embedding = self.policy.embed(images, torch.cat(points) if points else None)
         else:
             embedding = torch.cat([part.embedding for part in batch if part.embedding is not None])
         if isinstance(self.policy, Labelled):
@@ -248,7 +252,8 @@ class Imitation(Method):
             assert batch.actions is not None
             if isinstance(self.policy, Labelled):
                 self.policy.side = torch.full((len(batch),), float(domain.name != "source"), device=device)
-            embedding = self.policy.embed(batch.images) if batch.embedding is None else batch.embedding
+            seen = batch.embedding
+            embedding = self.policy.embed(batch.images, batch.points) if seen is None else seen
             guess = self.policy.decode(self.policy.project(embedding, batch.state)).mode
             found[f"tune/{domain.name}"] = float((guess - batch.actions)[:, 0].abs().mean())
         if isinstance(self.policy, Labelled):

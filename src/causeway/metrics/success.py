@@ -24,7 +24,7 @@ class Config:
 class Success(Metric):
     """``mean(end == "completed")`` over episodes that have an end.
 
-    Where an episode begins is told by the signal ``uncovered``, which is 1 beyond what the target's demonstrations cover.
+    Where one begins is told by the signal ``uncovered``, which is 1 beyond what the target's demonstrations cover.
     """
 
     direction = "higher"

@@ -19,6 +19,7 @@ class Policy(nn.Module, ABC):
     """
 
     width: int  # D, the size of a feature
+    spatial: bool = False  # whether it looks at point clouds and at no picture
 
     def __init__(self, spec: Spec):
         super().__init__()
@@ -41,6 +42,11 @@ class Policy(nn.Module, ABC):
             spread = torch.from_numpy(values[rows].std(0)).repeat(times)  # a frame of the past has the scale of any
             getattr(self, f"{name}_mean").copy_(torch.from_numpy(values[rows].mean(0)).repeat(times))
             getattr(self, f"{name}_scale").copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
+        if len(rows):
+            self.focus(moments)
+
+    def focus(self, moments: Moments) -> None:
+        """Take the scale of what the eyes look at from demonstrations; eyes for pictures need none."""
 
     def begin(self) -> None:
         """Read the pretrained weights that the settings name; called once, by a run that begins from nothing else."""
@@ -60,16 +66,19 @@ class Policy(nn.Module, ABC):
         return ""
 
     @abstractmethod
-    def embed(self, images: Tensor) -> Tensor:
-        """(B, V, 3, H, W) uint8 -> what the eyes make of it (B, E), before the first layer that is always trained."""
+    def embed(self, images: Tensor, points: Tensor | None = None) -> Tensor:
+        """(B, V, 3, H, W) uint8 -> what the eyes make of it (B, E), before the first layer that is always trained.
+
+        A ``spatial`` policy looks at ``points`` (B, P, 3) instead.
+        """
 
     @abstractmethod
     def project(self, embedding: Tensor, state: Tensor) -> Tensor:
         """(B, E) and (B, S) -> features (B, D)."""
 
-    def encode(self, images: Tensor, state: Tensor) -> Tensor:
-        """(B, V, 3, H, W) uint8 and (B, S) -> features (B, D)."""
-        return self.project(self.embed(images), state)
+    def encode(self, images: Tensor, state: Tensor, points: Tensor | None = None) -> Tensor:
+        """(B, V, 3, H, W) uint8, (B, S) and perhaps (B, P, 3) -> features (B, D)."""
+        return self.project(self.embed(images, points), state)
 
     @abstractmethod
     def decode(self, features: Tensor) -> Distribution:
@@ -78,9 +87,9 @@ class Policy(nn.Module, ABC):
         It is learned from by its ``log_prob``; its ``mode`` is what is done.
         """
 
-    def act(self, images: Tensor, state: Tensor) -> Tensor:
+    def act(self, images: Tensor, state: Tensor, points: Tensor | None = None) -> Tensor:
         """The most likely chunk of actions, (B, T, A)."""
-        return self.decode(self.encode(images, state)).mode
+        return self.decode(self.encode(images, state, points)).mode
 
     def scaled(self, state: Tensor) -> Tensor:
         """State (B, S) with mean 0 and spread 1 over the demonstrations."""
@@ -92,7 +101,10 @@ class Wrapper(Policy):
 
     def __init__(self, inner: Policy, spec: Spec):
         super().__init__(spec)
-        self.inner = inner
+        self.inner, self.spatial = inner, inner.spatial
+
+    def focus(self, moments: Moments) -> None:
+        self.inner.focus(moments)
 
     def begin(self) -> None:
         self.inner.begin()
@@ -108,8 +120,8 @@ class Wrapper(Policy):
     def sight(self) -> str:
         return self.inner.sight
 
-    def embed(self, images: Tensor) -> Tensor:
-        return self.inner.embed(images)
+    def embed(self, images: Tensor, points: Tensor | None = None) -> Tensor:
+        return self.inner.embed(images, points)
 
 
 class Bottleneck(nn.Module):

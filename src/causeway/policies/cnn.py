@@ -48,6 +48,6 @@ class Convolutional(Sighted):
         super().__init__(spec, embedding, config.bottleneck, config.head, config.dropout)
         self.eye = eye
 
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, images: Tensor, points: Tensor | None = None) -> Tensor:
         seen: Tensor = self.eye(floats(images) - 0.5)
         return seen.reshape(len(images), -1)

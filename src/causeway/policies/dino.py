@@ -65,7 +65,7 @@ class Dino(Sighted):
         return self
 
     @torch.no_grad()
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, images: Tensor, points: Tensor | None = None) -> Tensor:
         rows, columns = self.config.patches
         side = self.eyes.config.patch_size
         x = nn.functional.interpolate(

@@ -97,7 +97,7 @@ class ResNet(Sighted):
             self.body[f"layer{number}"] = nn.Sequential(*blocks)
         self.points = nn.Conv2d(8 * w, config.keypoints, 1) if config.keypoints else None
 
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, images: Tensor, points: Tensor | None = None) -> Tensor:
         x = self.body["bn1"](self.body["conv1"]((floats(images) - self.mean) / self.std)).relu_()
         x = nn.functional.max_pool2d(x, 3, 2, 1)
         for number in range(1, 5):

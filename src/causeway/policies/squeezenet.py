@@ -80,7 +80,7 @@ class SqueezeNet(Sighted):
     def sight(self) -> str:
         return f"squeezenet {self.config.layer} {self.config.rows}x{self.config.columns}"
 
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, images: Tensor, points: Tensor | None = None) -> Tensor:
         with torch.set_grad_enabled(self.config.tuned and torch.is_grad_enabled()):
             x = self.first(floats(images).flip(1).sub_(self.mean).mul_(255)).relu_()
             for number, fire in self.fires.items():

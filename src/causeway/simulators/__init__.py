@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 
 class Simulator(VectorEnv):
-    """``num_envs`` worlds. Observations are ``{"images": (n, V, 3, H, W) uint8, "state": (n, S) float32}``.
+    """``num_envs`` worlds. Observations are ``{"images": (n, V, 3, H, W) uint8, "state": (n, S) float32}``, and with
+    depth cameras ``"points": (n, P, 3) float32``, metres in the robot's frame (see ``causeway.points``).
 
     ``reset(seed=[...])`` gives world i the episode of seed i, the same whoever drives it. Autoreset is disabled: a
     finished world stays as it is until ``reset(options={"reset_mask": mask})``. From the step on which a world ends,
@@ -27,6 +28,12 @@ class Simulator(VectorEnv):
     cameras: tuple[str, ...]
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
+
+    @property
+    def points(self) -> int:
+        """P, how many points an observation holds; 0 where it holds no cloud."""
+        shown: Any = self.single_observation_space
+        return int(shown["points"].shape[0]) if "points" in shown.spaces else 0
 
     @abstractmethod
     def expert(self) -> NDArray[np.float32]:
