@@ -32,11 +32,12 @@ CAN_OVER_M = 0.1  # above the floor of the bins, to pass their walls
 BIN_ROOM_M = 0.07  # from the walls, for the open fingers
 NUT_M, NUT_HELD_M = 0.032, 0.06  # across its handle; from its middle to where the handle is held
 PEG_OVER_M = 0.155  # above the table, to pass the top of the peg
+REACHED_M, TWISTED_RAD = 0.82, 2.0  # by the arm from its foot; by the wrist from rest
 THREADED_M = -0.105  # the nut below the top of the peg
-BAR_M, BAR_HELD_M = 0.045, 0.12  # across the handle, a little askew, of the door; from its axis to where it is held
+BAR_M, BAR_HELD_M = 0.06, 0.12  # across the handle of the door, held askew; from its axis to where it is held
 UNLATCHED_RAD = 1.25  # of the handle, down: from there on the door comes
 FULLY_DOWN_RAD = 1.55
-LEAD_RAD = 0.4  # by how much the hand pulls ahead of the handle
+LEAD_RAD = 0.25  # by how much the hand pulls ahead of the handle
 
 
 class Handle(NamedTuple):
@@ -79,8 +80,9 @@ def assemble(hand: Hand, handle: Grasp, away: Floats, yaw: float, foot_m: Floats
     middle = handle.position - NUT_HELD_M * np.array([np.cos(yaw), np.sin(yaw), 0.0])
 
     def effort(turn: float) -> float:
+        twist = abs(hand.yaw + turn - REST_YAW)
         reach = float(np.linalg.norm((middle + away + turned(UP, turn) @ (hand.position - middle) - foot_m)[:2]))
-        return abs(turn) + 0.5 * abs(hand.yaw + turn - REST_YAW) + 40 * reach
+        return abs(turn) + 0.3 * twist + 5 * reach + 10 * (reach > REACHED_M) + 10 * (twist > TWISTED_RAD)
 
     turn = nearest_yaw(0.0, yaw, QUARTER) - yaw
     turn = min((turn + quarters * QUARTER for quarters in (0, 1, -1, 2, -2)), key=effort)

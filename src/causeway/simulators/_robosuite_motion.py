@@ -80,8 +80,8 @@ def go(hand: Hand, position: Floats, rotation: Floats, grip: float, gain: float 
 def holds(hand: Hand, grasp: Grasp) -> bool:
     """The thing is between the pads and they have closed on it."""
     away = hand.rotation.T @ (grasp.position - hand.position)
-    around = bool(np.abs(away[0]) < 0.012 and np.abs(away[1]) < REACH_M and np.abs(away[2]) < REACH_M)
-    return around and hand.opening_m < grasp.width_m + 0.003
+    around = np.abs(away) < [0.4 * grasp.width_m, REACH_M, REACH_M]
+    return bool(around.all()) and hand.opening_m < grasp.width_m + 0.003
 
 
 def take(hand: Hand, grasp: Grasp, height_m: float = 0.06) -> Floats:
