@@ -25,15 +25,19 @@ from ._robosuite_motion import (
 )
 
 QUARTER, HALF = np.pi / 2, np.pi
+UP = np.array([0.0, 0.0, 1.0])
 FINGER_M, CLEAR_M = 0.05, 0.05  # from the middle of an open hand to a finger; from a finger to another thing's middle
 CAN_M, CAN_HELD_M = 0.05, 0.015  # across; above its middle, or the palm touches its top
 CAN_OVER_M = 0.1  # above the floor of the bins, to pass their walls
 BIN_ROOM_M = 0.07  # from the walls, for the open fingers
 NUT_M, NUT_HELD_M = 0.032, 0.06  # across its handle; from its middle to where the handle is held
-PEG_OVER_M = 0.13  # above the table, to pass the top of the peg
-BAR_M, BAR_HELD_M = 0.03, 0.12  # across the handle of the door; from its axis to where it is held
+PEG_OVER_M = 0.155  # above the table, to pass the top of the peg
+REACHED_M, TWISTED_RAD = 0.82, 2.0  # by the arm from its foot; by the wrist from rest
+THREADED_M = -0.105  # the nut below the top of the peg
+BAR_M, BAR_HELD_M = 0.06, 0.12  # across the handle of the door, held askew; from its axis to where it is held
 UNLATCHED_RAD = 1.25  # of the handle, down: from there on the door comes
-LEAD_RAD = 0.4  # by how much the hand pulls ahead of the handle
+FULLY_DOWN_RAD = 1.55
+LEAD_RAD = 0.25  # by how much the hand pulls ahead of the handle
 
 
 class Handle(NamedTuple):
@@ -65,31 +69,41 @@ def beside(hand: Hand, position: Floats, yaw: float, other_m: Floats) -> float:
     return min((first, first - QUARTER, first + QUARTER), key=cost)
 
 
-def assemble(hand: Hand, handle: Grasp, away: Floats, yaw: float) -> Floats:
-    """Take the nut at its handle and lower it over the peg, which is ``away`` (3,) m from its middle."""
+def assemble(hand: Hand, handle: Grasp, away: Floats, yaw: float, foot_m: Floats) -> Floats:
+    """Take the nut at its handle and lower it over the peg, which is ``away`` (3,) m from its middle.
+
+    Of the four ways the nut goes on, one with little turning and the hand near the robot's foot (3,) m.
+    """
     if not holds(hand, handle):
         return take(hand, handle)
 
+    middle = handle.position - NUT_HELD_M * np.array([np.cos(yaw), np.sin(yaw), 0.0])
+
     def effort(turn: float) -> float:
-        return abs(turn) + 0.5 * abs(hand.yaw + turn - REST_YAW)
+        twist = abs(hand.yaw + turn - REST_YAW)
+        reach = float(np.linalg.norm((middle + away + turned(UP, turn) @ (hand.position - middle) - foot_m)[:2]))
+        return abs(turn) + 0.3 * twist + 5 * reach + 10 * (reach > REACHED_M) + 10 * (twist > TWISTED_RAD)
 
     turn = nearest_yaw(0.0, yaw, QUARTER) - yaw
-    turn = min((turn - QUARTER, turn, turn + QUARTER), key=effort)
-    return carry(hand, away, turn, PEG_OVER_M)
+    turn = min((turn + quarters * QUARTER for quarters in (0, 1, -1, 2, -2)), key=effort)
+    aside = float(np.linalg.norm(away[:2]))
+    threaded = away[2] > THREADED_M and aside < 0.02
+    off = 0.0 if threaded else 25 * max(0.0, aside - 0.004) + max(0.0, abs(turn) - 0.1)
+    turning = hand.position - middle
+    return carry(hand, away + turned(UP, turn) @ turning - turning, turn, min(PEG_OVER_M, off))
 
 
 def swing(hand: Hand, handle: Handle) -> Floats:
-    """Take the handle from above, turn it down, pull the door open."""
+    """Take the handle from the front, turn it down, pull the door open."""
     along, axis, up = handle.rotation.T
-    across = axis * np.sign(axis @ hand.rotation[:, 0])
     held = handle.middle_m + BAR_HELD_M * along
-    rotation = np.stack([across, np.cross(-up, across), -up], axis=1)
-    if not holds(hand, Grasp(held, rotation, BAR_M)):
-        return take(hand, Grasp(held, rotation, BAR_M))
-    down = turned(axis, LEAD_RAD if handle.down_rad < UNLATCHED_RAD else 0.1)
-    pull = turned(np.array([0.0, 0.0, 1.0]), 0.3 * np.clip((handle.down_rad - UNLATCHED_RAD) / 0.05 + 1, 0, 1))
+    grasp = Grasp(held, np.stack([-up, np.cross(axis, -up), axis], axis=1), BAR_M)
+    if not holds(hand, grasp):
+        return take(hand, grasp, 0.12)
+    down = turned(axis, min(LEAD_RAD, FULLY_DOWN_RAD - handle.down_rad))
+    pull = turned(UP, 0.3 * np.clip((handle.down_rad - UNLATCHED_RAD) / 0.05 + 1, 0, 1))
     target = handle.hinge_m + pull @ (handle.middle_m - handle.hinge_m + BAR_HELD_M * down @ along)
-    return go(hand, hand.position + target - held, pull @ down @ rotation, CLOSE)
+    return go(hand, hand.position + target - held, pull @ down @ grasp.rotation, CLOSE)
 
 
 def turned(axis: Floats, angle: float) -> Floats:
@@ -144,7 +158,7 @@ def _nut(env: Any) -> Floats:
     held = position + NUT_HELD_M * np.array([np.cos(yaw), np.sin(yaw), 0.0])
     handle = Grasp(held, downwards(nearest_yaw(yaw + QUARTER, hand.yaw, HALF)), NUT_M)
     peg = np.array([*env.sim.data.body_xpos[env.peg1_body_id][:2], env.table_offset[2] + 0.015])
-    return assemble(hand, handle, peg - position, yaw)
+    return assemble(hand, handle, peg - position, yaw, np.asarray(env.robots[0].base_pos))
 
 
 def _door(env: Any) -> Floats:

@@ -18,6 +18,7 @@ GAIN = 2.0  # goals lie so many times as far as the target: the controller's spr
 OPEN, CLOSE = -1.0, 1.0
 REACH_M = 0.02  # the pads hold what is no further from the middle between them
 ROOM_M = 0.012  # the fingers open wider than the thing by at least this before they go down around it
+KEEP_OFF_M = 0.1  # from a thing, while the hand is too low to pass over it
 FUNNEL = 3.0  # metres above the grasp for each metre aside
 
 
@@ -67,8 +68,9 @@ def limited(command: Floats) -> Floats:
 
 
 def go(hand: Hand, position: Floats, rotation: Floats, grip: float, gain: float = GAIN) -> Floats:
-    """The action (7,) that moves the hand towards a pose: straight, slowing as it comes near."""
-    move = limited(gain * (position - hand.position) / FULL_M)
+    """The action (7,) that moves the hand towards a pose: straight as seen from above, slowing as it comes near."""
+    move = gain * (position - hand.position) / FULL_M
+    move = np.concatenate([limited(move[:2]), limited(move[2:])])
     turn = limited(gain * rotation_vector(rotation @ hand.rotation.T) / FULL_RAD)
     return np.concatenate([move, turn, [grip]])
 
@@ -76,8 +78,8 @@ def go(hand: Hand, position: Floats, rotation: Floats, grip: float, gain: float 
 def holds(hand: Hand, grasp: Grasp) -> bool:
     """The thing is between the pads and they have closed on it."""
     away = hand.rotation.T @ (grasp.position - hand.position)
-    around = bool(np.abs(away[0]) < 0.012 and np.abs(away[1]) < REACH_M and np.abs(away[2]) < REACH_M)
-    return around and hand.opening_m < grasp.width_m + 0.0015
+    around = np.abs(away) < [0.4 * grasp.width_m, REACH_M, REACH_M]
+    return bool(around.all()) and hand.opening_m < grasp.width_m + 0.003
 
 
 def take(hand: Hand, grasp: Grasp, height_m: float = 0.06) -> Floats:
@@ -95,13 +97,18 @@ def take(hand: Hand, grasp: Grasp, height_m: float = 0.06) -> Floats:
     narrow = max(0.0, grasp.width_m + ROOM_M - hand.opening_m)
     aside = max(away[0] - 0.013, away[1] - 0.01, 0.0)
     off = FUNNEL * aside + 0.2 * max(0.0, turned - 0.2) + 2 * narrow
-    return go(hand, grasp.position - min(height_m, off) * grasp.rotation[:, 2], grasp.rotation, OPEN)
+    back, rise = -grasp.rotation[:, 2], min(height_m, off)
+    from_it = hand.position - grasp.position
+    level = from_it - (from_it @ back) * back
+    far = float(np.linalg.norm(level))
+    low = np.clip((rise - 0.01 - from_it @ back) / 0.02, 0, 1)  # then no nearer than the open fingers reach
+    level *= min(1.0, KEEP_OFF_M * low / max(far, 1e-6))
+    return go(hand, grasp.position + level + rise * back, grasp.rotation, OPEN)
 
 
 def carry(hand: Hand, away: Floats, turn: float, over_m: float) -> Floats:
-    """Bring what is held by ``away`` (3,) m and by ``turn``: up to ``over_m`` above the place, aside, and down there."""
-    aside = float(np.linalg.norm(away[:2]))
-    rise = away[2] + min(over_m, FUNNEL * max(0.0, aside - 0.008))
+    """Bring what is held by ``away`` (3,) m and by ``turn``, to ``over_m`` above its place for now."""
+    rise = away[2] + over_m
     clear = np.clip(1 - (rise - 0.015) / 0.02, 0, 1)  # no sideways motion while still too low
     target = hand.position + [*(clear * away[:2]), rise]
     return go(hand, target, downwards(hand.yaw + turn), CLOSE)
@@ -117,4 +124,5 @@ def place(hand: Hand, grasp: Grasp, away: Floats, over_m: float) -> Floats:
         return go(hand, hand.position + move, downwards(hand.yaw), OPEN)
     if not holds(hand, grasp):
         return take(hand, grasp)
-    return carry(hand, away, 0.0, over_m)
+    aside = float(np.linalg.norm(away[:2]))
+    return carry(hand, away, 0.0, min(over_m, FUNNEL * max(0.0, aside - 0.008)))
