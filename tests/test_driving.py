@@ -32,7 +32,7 @@ class Counting:
     def reset(self, fresh: np.ndarray) -> None:
         self.resets.append(fresh.tolist())
 
-    def act(self, images: np.ndarray, state: np.ndarray) -> np.ndarray:
+    def act(self, images: np.ndarray, state: np.ndarray, points: object = None) -> np.ndarray:
         self.seen.append(images)
         self.count += 1
         self.intervened = np.full(len(state), self.count % 2 == 0)
@@ -134,7 +134,7 @@ def test_a_missing_library_is_no_crash_of_an_episode() -> None:
 
 def test_a_command_that_is_no_number_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     agent = Counting()
-    monkeypatch.setattr(agent, "act", lambda images, state: np.where(state < 1, 0, np.inf).repeat(2, 1))
+    monkeypatch.setattr(agent, "act", lambda images, state, points: np.where(state < 1, 0, np.inf).repeat(2, 1))
     agent.intervened = np.zeros(2, bool)
     done, broken = driven(Worlds(), agent, episodes=2, first_seed=0)
     assert (done.end, done.error, len(done.actions)) == ("completed", "", 1)
@@ -157,7 +157,7 @@ def test_driven_pictures_are_cropped_and_resized_as_recorded_ones_are() -> None:
 def test_pictures_are_read_only_when_a_plan_has_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """With two actions of each plan carried out, every second picture is never looked at."""
     policy = cnn.Config(channels=(8,), bottleneck=8).build(Spec(1, 4, 6, 1, 3, 2))
-    monkeypatch.setattr(policy, "act", lambda images, state: 10 * state[:, :, None] + torch.arange(3)[:, None])
+    monkeypatch.setattr(policy, "act", lambda images, state, points: 10 * state[:, :, None] + torch.arange(3)[:, None])
     parts = identity.Config().build(), First(), none.Config().build()
     looked: list[int] = []
 

@@ -8,7 +8,8 @@ so that neither their order nor repeated points matter. The O frames of a histor
 Bridges and augmentation are for pictures: clouds are learned from as they are, but for ``shake``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from ..data import Moments, Spec
 from ..errors import ConfigError
+from ..heads import laplace
 from . import Sighted
 
 MOST = 1000  # moments from which the scale of the clouds is taken
@@ -29,7 +31,7 @@ class Config:
     embedding: int = 64  # numbers that a frame's cloud is told in; raising it keeps more of the cloud
     shake: float = 0.0  # metres that each point moves at random in training; raising it trusts single points less
     bottleneck: int = 64  # D, size of the feature where the domains meet
-    hidden: int = 64  # width of the head's hidden layer; 0 makes the head linear
+    head: Any = field(default_factory=laplace.Config)  # what turns a feature into actions
     dropout: float = 0.0  # share of the embedding dropped in training
 
     def __post_init__(self) -> None:
@@ -52,7 +54,7 @@ class PointNet(Sighted):
 
     def __init__(self, config: Config, spec: Spec):
         embedding = config.embedding * spec.history
-        super().__init__(spec, embedding, config.bottleneck, config.hidden, config.dropout)
+        super().__init__(spec, embedding, config.bottleneck, config.head, config.dropout)
         layers: list[nn.Module] = []
         before = 3
         for after in config.widths:

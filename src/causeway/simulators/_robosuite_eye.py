@@ -1,6 +1,5 @@
 """What the cameras of a `robosuite` world see: MuJoCo's pictures and depth, with the look of a preset."""
 
-import importlib
 import math
 from ctypes.util import find_library
 from typing import Any, Literal
@@ -122,7 +121,11 @@ def _advice(library: Library, why: str) -> str:
 def _context(library: Library, width: int, height: int) -> Any:
     """A place to render in without a screen."""
     try:
-        return importlib.import_module(f"mujoco.{library}").GLContext(width, height)
+        if library == "egl":
+            from mujoco.egl import GLContext
+        else:
+            from mujoco.osmesa import GLContext
+        return GLContext(width, height)
     except Exception as error:  # what is raised depends on how far the library gets
         raise ConfigError(_advice(library, f"{type(error).__name__}: {error}")) from None
 
