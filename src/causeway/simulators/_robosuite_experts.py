@@ -87,7 +87,7 @@ def assemble(hand: Hand, handle: Grasp, away: Floats, yaw: float, foot_m: Floats
     turn = min((turn + quarters * QUARTER for quarters in (0, 1, -1, 2, -2)), key=effort)
     aside = float(np.linalg.norm(away[:2]))
     threaded = away[2] > THREADED_M and aside < 0.02
-    off = 0.0 if threaded else 25 * max(0.0, aside - 0.004) + max(0.0, abs(turn) - 0.1)
+    off = 0.0 if threaded else 25 * max(0.0, float(np.abs(away[:2]).max()) - 0.006) + max(0.0, abs(turn) - 0.1)
     turning = hand.position - middle
     return carry(hand, away + turned(UP, turn) @ turning - turning, turn, min(PEG_OVER_M, off))
 
@@ -130,7 +130,7 @@ def see_body(env: Any, body: int) -> tuple[Floats, float]:
 def _lift(env: Any) -> Floats:
     hand = see_hand(env)
     position, yaw = see_body(env, env.cube_body_id)
-    cube = Grasp(position, downwards(nearest_yaw(yaw, hand.yaw, QUARTER)), 2 * env.cube.size[0])
+    cube = Grasp(position, downwards(nearest_yaw(yaw, hand.yaw, QUARTER)), 2 * max(env.cube.size[:2]))
     return lift(hand, cube, env.table_offset[2] + 0.12 - position[2])
 
 
