@@ -31,7 +31,7 @@ class Config:
     embedding: int = 64  # numbers that a frame's cloud is told in; raising it keeps more of the cloud
     shake: float = 0.0  # metres that each point moves at random in training; raising it trusts single points less
     bottleneck: int = 64  # D, size of the feature where the domains meet
-    head: Any = field(default_factory=laplace.Config)  # what turns a feature into actions
+    head: Any = field(default_factory=laplace.Config)  # what turns features into actions
     dropout: float = 0.0  # share of the embedding dropped in training
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from ._robosuite_motion import (
     CLOSE,
     REST_YAW,
+    UP,
     Floats,
     Grasp,
     Hand,
@@ -25,7 +26,6 @@ from ._robosuite_motion import (
 )
 
 QUARTER, HALF = np.pi / 2, np.pi
-UP = np.array([0.0, 0.0, 1.0])
 FINGER_M, CLEAR_M = 0.05, 0.05  # from the middle of an open hand to a finger; from a finger to another thing's middle
 CAN_M, CAN_HELD_M = 0.05, 0.015  # across; above its middle, or the palm touches its top
 CAN_OVER_M = 0.1  # above the floor of the bins, to pass their walls
@@ -47,14 +47,13 @@ class Handle(NamedTuple):
     middle_m: Floats  # (3,), of the axis, level with the bar
     hinge_m: Floats  # (3,)
     down_rad: float
-    opened_rad: float
 
 
 def lift(hand: Hand, cube: Grasp, rise_m: float) -> Floats:
     """Take the cube and raise it by ``rise_m`` from where it is now."""
     if not holds(hand, cube):
         return take(hand, cube)
-    return go(hand, hand.position + [0.0, 0.0, rise_m], downwards(hand.yaw), CLOSE)
+    return go(hand, hand.position + rise_m * UP, downwards(hand.yaw), CLOSE)
 
 
 def beside(hand: Hand, position: Floats, yaw: float, other_m: Floats) -> float:
@@ -88,7 +87,7 @@ def assemble(hand: Hand, handle: Grasp, away: Floats, yaw: float, foot_m: Floats
     turn = min((turn + quarters * QUARTER for quarters in (0, 1, -1, 2, -2)), key=effort)
     aside = float(np.linalg.norm(away[:2]))
     threaded = away[2] > THREADED_M and aside < 0.02
-    off = 0.0 if threaded else 25 * max(0.0, aside - 0.004) + max(0.0, abs(turn) - 0.1)
+    off = 0.0 if threaded else 25 * max(0.0, float(np.abs(away[:2]).max()) - 0.006) + max(0.0, abs(turn) - 0.1)
     turning = hand.position - middle
     return carry(hand, away + turned(UP, turn) @ turning - turning, turn, min(PEG_OVER_M, off))
 
@@ -109,8 +108,9 @@ def swing(hand: Hand, handle: Handle) -> Floats:
 def turned(axis: Floats, angle: float) -> Floats:
     """The rotation (3, 3) by ``angle`` about a unit axis (Rodrigues)."""
     x, y, z = axis
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    cross: Floats = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    rotation: Floats = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return rotation
 
 
 def see_hand(env: Any) -> Hand:
@@ -130,7 +130,7 @@ def see_body(env: Any, body: int) -> tuple[Floats, float]:
 def _lift(env: Any) -> Floats:
     hand = see_hand(env)
     position, yaw = see_body(env, env.cube_body_id)
-    cube = Grasp(position, downwards(nearest_yaw(yaw, hand.yaw, QUARTER)), 2 * env.cube.size[0])
+    cube = Grasp(position, downwards(nearest_yaw(yaw, hand.yaw, QUARTER)), 2 * max(env.cube.size[:2]))
     return lift(hand, cube, env.table_offset[2] + 0.12 - position[2])
 
 
@@ -139,7 +139,7 @@ def _stack(env: Any) -> Floats:
     position, yaw = see_body(env, env.cubeA_body_id)
     base, _ = see_body(env, env.cubeB_body_id)
     cube = Grasp(position, downwards(beside(hand, position, yaw, base)), 2 * env.cubeA.size[0])
-    return place(hand, cube, base + [0.0, 0.0, env.cubeA.size[2] + env.cubeB.size[2]] - position, 0.03)
+    return place(hand, cube, base + (env.cubeA.size[2] + env.cubeB.size[2]) * UP - position, 0.03)
 
 
 def _can(env: Any) -> Floats:
@@ -148,7 +148,7 @@ def _can(env: Any) -> Floats:
     corner = np.asarray(env.bin2_pos[:2])  # of its quarter of the bin
     spot = position[:2].clip(corner + BIN_ROOM_M, corner + np.asarray(env.bin_size[:2]) / 2 - BIN_ROOM_M)
     yaw = nearest_yaw(REST_YAW, hand.yaw, HALF)
-    can = Grasp(position + [0.0, 0.0, CAN_HELD_M], downwards(yaw), CAN_M)
+    can = Grasp(position + CAN_HELD_M * UP, downwards(yaw), CAN_M)
     return place(hand, can, np.array([*spot, env.bin2_pos[2] + 0.06]) - position, CAN_OVER_M)
 
 
@@ -167,8 +167,8 @@ def _door(env: Any) -> Floats:
     rotation = np.array(data.body_xmat[env.object_body_ids["latch"]]).reshape(3, 3)
     bar = np.array(data.site_xpos[env.door_handle_site_id])
     middle = bar - rotation[:, 0] * (rotation[:, 0] @ (bar - data.xanchor[latch]))
-    down, opened = float(data.qpos[env.handle_qpos_addr]), float(data.qpos[env.hinge_qpos_addr])
-    return swing(see_hand(env), Handle(rotation, middle, np.array(data.xanchor[hinge]), down, opened))
+    down = float(data.qpos[env.handle_qpos_addr])
+    return swing(see_hand(env), Handle(rotation, middle, np.array(data.xanchor[hinge]), down))
 
 
 EXPERTS: dict[str, Callable[[Any], Floats]] = {

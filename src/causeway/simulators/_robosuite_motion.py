@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+UP = np.array([0.0, 0.0, 1.0])
 REST_YAW = np.pi / 2  # the wrist turns by 2.1 rad to one side of it and by 3.6 to the other
 FULL_M, FULL_RAD = 0.05, 0.5  # what a command of 1 asks for
 GAIN = 2.0  # goals lie so many times as far as the target: the controller's spring alone is slow near it
@@ -110,19 +111,17 @@ def carry(hand: Hand, away: Floats, turn: float, over_m: float) -> Floats:
     """Bring what is held by ``away`` (3,) m and by ``turn``, to ``over_m`` above its place for now."""
     rise = away[2] + over_m
     clear = np.clip(1 - (rise - 0.015) / 0.02, 0, 1)  # no sideways motion while still too low
-    target = hand.position + [*(clear * away[:2]), rise]
+    target = hand.position + np.array([*(clear * away[:2]), rise])
     return go(hand, target, downwards(hand.yaw + turn), CLOSE)
 
 
 def place(hand: Hand, grasp: Grasp, away: Floats, over_m: float) -> Floats:
     """Take a thing, carry it by ``away`` (3,) m and over ``over_m`` above its place, let go, draw back."""
-    if (
-        np.linalg.norm(away[:2]) < 0.018 and -0.01 < away[2] < 0.01
-    ):  # fingers take steps to let go: begin a little above
+    aside = float(np.linalg.norm(away[:2]))
+    if aside < 0.018 and abs(away[2]) < 0.01:  # fingers take steps to let go: begin a little above
         free = hand.opening_m > grasp.width_m + 0.01
-        move = np.array([0.0, 0.0, 0.05]) if free else away
+        move = 0.05 * UP if free else away
         return go(hand, hand.position + move, downwards(hand.yaw), OPEN)
     if not holds(hand, grasp):
         return take(hand, grasp)
-    aside = float(np.linalg.norm(away[:2]))
     return carry(hand, away, 0.0, min(over_m, FUNNEL * max(0.0, aside - 0.008)))
