@@ -88,9 +88,10 @@ def test_a_head(name: str, horizon: int) -> None:
 @pytest.mark.parametrize("head", catalog.names("head"))
 def test_every_policy_takes_every_head(head: str) -> None:
     for name in catalog.names("policy"):
-        made = component("policy", name, head={"name": head, **QUICK.get(head, {})}).build(SPEC).eval()  # type: ignore[attr-defined]
+        settings = component("policy", name, head={"name": head, **QUICK.get(head, {})})
+        made = settings.build(SPEC._replace(points=5)).eval()  # type: ignore[attr-defined]
         images = torch.zeros(2, 2, 3, 40, 64, dtype=torch.uint8)
-        assert made.act(images, torch.randn(2, 3)).shape == (2, 4, 2)
+        assert made.act(images, torch.randn(2, 3), torch.randn(2, 5, 3)).shape == (2, 4, 2)
 
 
 @pytest.mark.parametrize("name", catalog.names("bridge"))

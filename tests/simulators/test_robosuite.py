@@ -109,6 +109,20 @@ def test_pictures_are_made_when_they_are_asked_for(worlds: Callable[..., Any]) -
 
 
 @optional
+def test_a_cloud_is_what_stands_on_the_table_in_the_frame_of_the_robots_base(worlds: Callable[..., Any]) -> None:
+    two = worlds(2, depth=True, height=64, width=64, points=200, cameras=("agentview", "frontview"))
+    seen, _ = two.reset(seed=[1, 2])
+    assert two.points == 200 and "points" not in seen and seen["images"].shape[0] == 2
+    for world, cloud in enumerate(seen["points"]):
+        two.remotes[world].ask("thing")
+        thing = two.remotes[world].answer()
+        nearest = np.linalg.norm(cloud - thing, axis=1).min()
+        assert nearest < 0.035, "on the cube, which is 4 cm wide"
+        low = cloud[cloud[:, 2] < -0.03]
+        assert np.linalg.norm(low[:, :2] - thing[:2], axis=1).max() < 0.05, "and nothing else lies on the table"
+
+
+@optional
 def test_a_start_is_where_it_was_asked_for(worlds: Callable[..., Any]) -> None:
     for start, uncovered in (("covered", [0, 0]), ("uncovered", [1, 1])):
         two = worlds(2, start=start)

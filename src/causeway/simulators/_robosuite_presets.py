@@ -27,6 +27,7 @@ class Look:
     warmth: float = 0.0  # colour cast: more is redder, less is bluer
     blur: float = 0.0  # of the lens, in pixels of a picture 100 pixels high
     noise: float = 0.0  # standard deviation of the sensor noise, of full scale
+    depth_noise: float = 0.0  # standard deviation of measured depth, as a share of it
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ PRESETS: Mapping[str, Preset] = {
             warmth=0.06,
             blur=0.5,
             noise=0.02,
+            depth_noise=0.003,
         ),
         Camera(back_m=0.04, left_m=0.03, up_m=0.03, yaw_rad=0.02, pitch_rad=0.02, view_rad=0.02),
         Dynamics(gain=0.9, delay_s=0.05, mass=1.3, friction=0.85, damping=1.2),

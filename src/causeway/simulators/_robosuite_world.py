@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..points import crop, farthest, unproject
 from ._robosuite_experts import EXPERTS
 from ._robosuite_eye import Eye, aim
 from ._robosuite_presets import LAYOUTS, Preset
 
 PHYSICS_HZ = 500
 LOST_M = 0.15  # how far below its start a thing may fall before it counts as lost
+BOX_M = ((0.2, -0.5, -0.105), (1.0, 0.5, 0.5))  # what clouds keep, in the base's frame: over the table, without it
 TRIES = 1000  # of drawing a start that lies where it should
 
 
@@ -92,6 +94,11 @@ class World:
         self.waiting = deque([still] * delay)
         return self._moment()
 
+    def thing(self) -> NDArray[np.float64]:
+        """Where the main thing is (3,), metres in the frame of the robot's base."""
+        place: NDArray[np.float64] = self._start() - self.base
+        return place
+
     def _start(self) -> NDArray[np.float64]:
         place: NDArray[np.float64] = self.data.xpos[self.sim.model.body_name2id(self.layout.thing)]
         return place
@@ -144,12 +151,20 @@ class World:
         fingers = self.data.qpos[self.robot._ref_gripper_joint_pos_indexes["right"]]
         return np.array([*(self.data.site_xpos[site] - self.base), *turn, fingers[0] - fingers[1]], np.float32)
 
-    def see(self) -> NDArray[np.uint8]:
-        """(V, 3, H, W): what the cameras show now."""
+    def see(self) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+        """(V, 3, H, W), what the cameras show now, and with ``depth`` the cloud they measure (P, 3) in the base's frame."""
         if self.eye is None:
             s = self.settings
             self.eye = Eye(self.model, s.cameras, s.height, s.width, self.preset.look, s.gl, s.fast)
-        return self.eye.see(self.data, self.random)
+        images = self.eye.see(self.data, self.random)
+        return images, self._cloud(self.eye) if self.settings.depth else None
+
+    def _cloud(self, eye: Eye) -> NDArray[np.float32]:
+        """What all cameras measure inside the box over the table, as ``settings.points`` points."""
+        noise = 1 + self.preset.look.depth_noise * self.random.normal(size=eye.depths.shape).astype(np.float32)
+        seen = [unproject(d, *eye.lens(self.data, v)) for v, d in enumerate(eye.depths * noise)]
+        within = crop(np.concatenate(seen) - self.base.astype(np.float32), *BOX_M)
+        return farthest(within, self.settings.points)
 
     def expert(self) -> NDArray[np.float32]:
         """What the scripted expert would do now: (A,)."""

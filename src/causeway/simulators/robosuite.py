@@ -46,6 +46,8 @@ class Config:
     cameras: tuple[str, ...] = ("agentview", "robot0_eye_in_hand")  # which of robosuite's, in which order
     height: int = 84  # of a picture, in pixels
     width: int = 84  # of a picture, in pixels
+    depth: bool = False  # whether an observation holds the cloud of points that the cameras measure over the table
+    points: int = 256  # of such a cloud: more shows finer things, slower
     rate_hz: float = 20.0  # frames and commands per second
     limit_s: float = 0.0  # when an episode is cut off as a timeout; 0 is what suits the task
     controller_hz: float = 100.0  # how often torques are computed; robosuite's own 500 is three times slower
@@ -56,6 +58,8 @@ class Config:
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 8 or self.processes < 1 or self.limit_s < 0 or not self.cameras:
             raise ConfigError("needs pictures of 8 pixels or more, a camera, a process and a limit_s of 0 or more.")
+        if self.points < 1:
+            raise ConfigError(f"points must be 1 or more, not {self.points}.")
         if not (0 < self.rate_hz <= self.controller_hz <= PHYSICS_HZ):
             raise ConfigError(f"needs 0 < rate_hz <= controller_hz <= {PHYSICS_HZ}.")
 
@@ -76,17 +80,22 @@ class Config:
         )
 
 
-class Seen(dict[str, Any]):
-    """An observation whose pictures are made when they are first asked for."""
+Looks = tuple[NDArray[np.uint8], NDArray[np.float32] | None]  # pictures and clouds
 
-    def __init__(self, state: NDArray[np.float32], look: Callable[[], NDArray[np.uint8]]):
+
+class Seen(dict[str, Any]):
+    """An observation whose pictures, and with them its points, are made when the pictures are first asked for."""
+
+    def __init__(self, state: NDArray[np.float32], look: Callable[[], Looks]):
         super().__init__(state=state)
         self.look = look
 
     def __missing__(self, key: str) -> Any:
         if key != "images":
             raise KeyError(key)
-        self["images"] = self.look()
+        self["images"], points = self.look()
+        if points is not None:
+            self["points"] = points
         return self["images"]
 
 
@@ -103,7 +112,10 @@ class Robosuite(Simulator):
         self.cameras = config.cameras
         shape = (len(config.cameras), 3, config.height, config.width)
         state = spaces.Box(-10, 10, (len(self.state_names),), np.float32)
-        self.single_observation_space = spaces.Dict({"images": spaces.Box(0, 255, shape, np.uint8), "state": state})
+        shown: dict[str, spaces.Space[Any]] = {"images": spaces.Box(0, 255, shape, np.uint8), "state": state}
+        if config.depth:
+            shown["points"] = spaces.Box(-10, 10, (config.points, 3), np.float32)
+        self.single_observation_space = spaces.Dict(shown)
         self.single_action_space = spaces.Box(-1, 1, (len(self.action_names),), np.float32)
         self.observation_space = batch_space(self.single_observation_space, count)
         self.action_space = batch_space(self.single_action_space, count)
@@ -111,6 +123,7 @@ class Robosuite(Simulator):
         still = Moment(np.zeros(len(self.state_names), np.float32), 0.0, "", False)
         self.moments, self.errors = [still] * count, [""] * count
         self.pictures = np.zeros((count, *shape), np.uint8)
+        self.clouds = np.zeros((count, config.points, 3), np.float32)
         self.episodes = 0  # begun so far without a seed of their own
 
     def reset(
@@ -163,7 +176,7 @@ class Robosuite(Simulator):
 
     def render(self) -> Any:
         """What the cameras show, side by side: (n, H, V W, 3) uint8."""
-        return np.concatenate(list(self._look().transpose(1, 0, 3, 4, 2)), axis=2)
+        return np.concatenate(list(self._look()[0].transpose(1, 0, 3, 4, 2)), axis=2)
 
     def close(self, **kwargs: Any) -> None:
         """End the worlds' processes."""
@@ -188,14 +201,16 @@ class Robosuite(Simulator):
     def _observation(self) -> Seen:
         return Seen(np.stack([moment.state for moment in self.moments]), self._look)
 
-    def _look(self) -> NDArray[np.uint8]:
-        """(n, V, 3, H, W): what the cameras show now; those of a world at rest show what they last did."""
+    def _look(self) -> Looks:
+        """(n, V, 3, H, W) and (n, P, 3): what the cameras show now; of a world at rest, what they last showed."""
         alive = self._alive()
         for world in alive:
             self.remotes[world].ask("see")
         for world in alive:
-            self.pictures[world] = self._answer(world, self.pictures[world])
-        return self.pictures.copy()
+            self.pictures[world], cloud = self._answer(world, (self.pictures[world], None))
+            if cloud is not None:
+                self.clouds[world] = cloud
+        return self.pictures.copy(), self.clouds.copy() if self.config.depth else None
 
     def _infos(self) -> dict[str, Any]:
         return {
