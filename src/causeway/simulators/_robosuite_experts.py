@@ -147,9 +147,12 @@ def _can(env: Any) -> Floats:
     position, _ = see_body(env, env.obj_body_id["Can"])
     corner = np.asarray(env.bin2_pos[:2])  # of its quarter of the bin
     spot = position[:2].clip(corner + BIN_ROOM_M, corner + np.asarray(env.bin_size[:2]) / 2 - BIN_ROOM_M)
-    yaw = nearest_yaw(REST_YAW, hand.yaw, HALF)
-    can = Grasp(position + CAN_HELD_M * UP, downwards(yaw), CAN_M)
-    return place(hand, can, np.array([*spot, env.bin2_pos[2] + 0.06]) - position, CAN_OVER_M)
+    axis = env.sim.data.body_xmat[env.obj_body_id["Can"]].reshape(3, 3)[:, 2]
+    stands = bool(abs(axis[2]) > 0.7)  # or was knocked over: then it is held across, at its middle
+    yaw = nearest_yaw(REST_YAW if stands else QUARTER + float(np.arctan2(axis[1], axis[0])), hand.yaw, HALF)
+    can = Grasp(position + CAN_HELD_M * stands * UP, downwards(yaw), CAN_M)
+    height_m = env.bin2_pos[2] + (0.06 if stands else 0.08)  # one that hangs askew is dropped from a little higher
+    return place(hand, can, np.array([*spot, height_m]) - position, CAN_OVER_M)
 
 
 def _nut(env: Any) -> Floats:
