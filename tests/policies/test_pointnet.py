@@ -43,13 +43,16 @@ def test_the_frames_of_a_history_are_embedded_one_by_one() -> None:
 def test_the_embedding_by_hand() -> None:
     policy, points = made(widths=(4,), embedding=3), torch.randn(3, 12, 3)
     (first, norm, _), (last, end) = policy.point, policy.cloud
+    policy.centre.copy_(torch.tensor([0.5, 0.0, -1.0]))
+    policy.spread.fill_(0.25)
     hidden = norm(points @ first.weight.T + first.bias).clamp_min(0).reshape(3, 2, 6, 4).max(2).values  # type: ignore[operator]
-    assert torch.allclose(policy.embed(BLANK, points), end(last(hidden)).flatten(1), atol=1e-6)
+    assert torch.allclose(policy.embed(BLANK, 0.25 * points + policy.centre), end(last(hidden)).flatten(1), atol=1e-5)
 
 
 def test_units_of_length_come_from_the_demonstrations(domains: Callable[..., tuple[Domain, Domain]]) -> None:
     recorded = domains()[0].labelled
     points = np.random.default_rng(0).normal((1, 2, 3), (0.1, 0.2, 0.2), (60, 200, 3)).astype(np.float16)
+    points[:10] = 50  # of moments that are not in the set
     recorded = replace(recorded, points=points).select(np.arange(10, 60))
     policy = made(recorded.spec)
     policy.calibrate(recorded)
