@@ -16,8 +16,9 @@ from causeway.agent import Agent
 from causeway.bridges import identity
 from causeway.data import Batch, Domain, Moments, Spec
 from causeway.datasets import lerobot
+from causeway.driving import drive
 from causeway.errors import ConfigError, DataError
-from causeway.evaluate import Evaluation, drive, replay
+from causeway.evaluate import Evaluation, replay
 from causeway.monitors import none
 from causeway.simulators import Simulator
 from test_collect import Worlds as Collected

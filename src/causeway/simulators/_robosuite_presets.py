@@ -99,7 +99,7 @@ class Layout(NamedTuple):
 LAYOUTS: Mapping[str, Layout] = {
     "Lift": Layout("cube_main", 5.0, (-0.08, 0.08), (-0.16, 0.16)),
     "Stack": Layout("cubeA_main", 8.0, (-0.1, 0.1), (-0.16, 0.16)),
-    "PickPlaceCan": Layout("Can_main", 10.0),
+    "PickPlaceCan": Layout("Can_main", 12.5),
     "NutAssemblySquare": Layout("SquareNut_main", 10.0),
     "Door": Layout("Door_main", 10.0),
 }

@@ -152,7 +152,7 @@ class World:
         return np.array([*(self.data.site_xpos[site] - self.base), *turn, fingers[0] - fingers[1]], np.float32)
 
     def see(self) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
-        """(V, 3, H, W), what the cameras show now, and with ``depth`` the cloud they measure (P, 3) in the base's frame."""
+        """(V, 3, H, W), what the cameras show now, and with ``depth`` the cloud they measure (P, 3), base frame."""
         if self.eye is None:
             s = self.settings
             self.eye = Eye(self.model, s.cameras, s.height, s.width, self.preset.look, s.gl, s.fast)
