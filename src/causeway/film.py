@@ -122,23 +122,32 @@ def _speech(time_s: float, info: dict[str, Any]) -> str:
 def endings(traces: Sequence[Trace], simulator: Any, ink: str) -> list[Still]:
     """The last picture of driven episodes, which ``simulator`` (its Config) is taken through once more."""
     worlds = simulator.build(count=len(traces), seed=0)
+    found = []
+    for first in range(0, len(traces), worlds.num_envs):
+        found += _ended(worlds, traces[first : first + worlds.num_envs], ink)
+    worlds.close()
+    return found
+
+
+def _ended(worlds: Any, traces: Sequence[Trace], ink: str) -> list[Still]:
+    """The last pictures of no more episodes than there are worlds."""
     index, name = steering(worlds.action_names), worlds.action_names[steering(worlds.action_names)]
-    lengths = [len(trace.actions) for trace in traces]
-    worlds.reset(seed=[int(trace.name) for trace in traces])
+    lengths, idle = [len(trace.actions) for trace in traces], worlds.num_envs - len(traces)
+    worlds.reset(seed=[int(trace.name) for trace in [*traces, *[traces[-1]] * idle]])
     found: dict[int, Still] = {}
     for step in range(max(lengths)):
         commands = np.stack([trace.actions[min(step, len(trace.actions) - 1)] for trace in traces])
+        commands = np.concatenate([commands, commands[-1:].repeat(idle, 0)])
         info = worlds.step(commands)[-1]
         here = [world for world, length in enumerate(lengths) if length == step + 1]
         pictures = worlds.render() if here else []
         for world in here:
             trace, again = traces[world], str(info["end"][world])
             words = f"seed {trace.name}: {trace.end.replace('_', ' ')} after {lengths[world] / worlds.rate_hz:.1f} s"
-            words += f", {100 * trace.completion:.0f} % of the route"
+            words += f", {100 * trace.completion:.0f} % done"
             words += "" if again == trace.end else f" (taken through again: {again.replace('_', ' ') or 'no end'})"
             scene = _scene(pictures[world], name, commands[world, index], trace.end.replace("_", " "), ink)
             found[world] = Still(uri(scene), words)
-    worlds.close()
     return [found[world] for world in sorted(found)]
 
 

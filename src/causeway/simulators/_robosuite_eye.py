@@ -34,9 +34,10 @@ class Eye:
         self.mujoco, self.model, self.look, self.height, self.width = mujoco, model, look, height, width
         model.vis.quality.offsamples = 0 if fast else model.vis.quality.offsamples
         model.vis.quality.shadowsize = 1024
+        frame = model.vis.global_
+        frame.offwidth, frame.offheight = max(frame.offwidth, width), max(frame.offheight, height)
         self.context = _context(library, width, height)
         self.context.make_current()
-        _paint(mujoco, model, look)
         self.gpu = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self.gpu)
         self.gpu.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
@@ -130,8 +131,10 @@ def _context(library: Library, width: int, height: int) -> Any:
         raise ConfigError(_advice(library, f"{type(error).__name__}: {error}")) from None
 
 
-def _paint(mujoco: Any, model: Any, look: Look) -> None:
-    """Tint the materials and draw grain into the textures, before they are sent to the graphics library."""
+def paint(model: Any, look: Look) -> None:
+    """Tint the materials, draw grain into the textures and set the light: once, before anything is rendered."""
+    import mujoco
+
     random = np.random.default_rng(0)
     role_of = {}
     for number in range(model.ntex):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..points import crop, farthest, unproject
 from ._robosuite_experts import EXPERTS
-from ._robosuite_eye import Eye, aim
+from ._robosuite_eye import Eye, aim, paint
 from ._robosuite_presets import LAYOUTS, Preset
 
 PHYSICS_HZ = 500
@@ -55,7 +55,9 @@ class World:
         self._spread()
         self._change_dynamics()
         aim(self.model, preset.camera, settings.cameras)
+        paint(self.model, preset.look)
         self.eye: Eye | None = None  # made when something is first looked at
+        self.large_eye: Eye | None = None  # for people
 
     def _spread(self) -> None:
         """Draw the things' places from the ranges of the layout."""
@@ -153,11 +155,18 @@ class World:
 
     def see(self) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
         """(V, 3, H, W), what the cameras show now, and with ``depth`` the cloud they measure (P, 3), base frame."""
-        if self.eye is None:
-            s = self.settings
-            self.eye = Eye(self.model, s.cameras, s.height, s.width, self.preset.look, s.gl, s.fast)
+        self.eye = self.eye or self._eye(1)
         images = self.eye.see(self.data, self.random)
         return images, self._cloud(self.eye) if self.settings.depth else None
+
+    def show(self) -> NDArray[np.uint8]:
+        """The pictures four times as fine, side by side, for people: (H, V W, 3)."""
+        self.large_eye = self.large_eye or self._eye(4)
+        return np.concatenate(list(self.large_eye.see(self.data, self.random).transpose(0, 2, 3, 1)), 1)
+
+    def _eye(self, times: int) -> Eye:
+        s = self.settings
+        return Eye(self.model, s.cameras, times * s.height, times * s.width, self.preset.look, s.gl, s.fast)
 
     def _cloud(self, eye: Eye) -> NDArray[np.float32]:
         """What all cameras measure inside the box over the table, as ``settings.points`` points."""

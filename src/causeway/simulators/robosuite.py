@@ -175,8 +175,15 @@ class Robosuite(Simulator):
         return commands
 
     def render(self) -> Any:
-        """What the cameras show, side by side: (n, H, V W, 3) uint8."""
-        return np.concatenate(list(self._look()[0].transpose(1, 0, 3, 4, 2)), axis=2)
+        """What the cameras show, side by side and four times as fine: (n, 4 H, 4 V W, 3) uint8; black after a crash."""
+        height, width = 4 * self.config.height, 4 * self.config.width * len(self.cameras)
+        whole = [world for world in range(self.num_envs) if not self.errors[world]]
+        for world in whole:
+            self.remotes[world].ask("show")
+        blank = np.zeros((self.num_envs, height, width, 3), np.uint8)
+        for world in whole:
+            blank[world] = self._answer(world, blank[world])
+        return blank
 
     def close(self, **kwargs: Any) -> None:
         """End the worlds' processes."""
