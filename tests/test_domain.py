@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causeway import config, domain
+from causeway import agreement, config, domain
 from causeway.data import Domain, Moments
 from causeway.errors import ConfigError, DataError
 from causeway.recorder import Recorder, Recording
@@ -111,23 +111,23 @@ def changed(of: Domain, **changes: object) -> Domain:
 
 def test_domains_must_agree(domains: Callable[..., tuple[Domain, Domain]]) -> None:
     source, target = domains()
-    domain.refuse_mismatch(source, target, horizon=1)
+    agreement.refuse_mismatch(source, target, horizon=1)
     with pytest.raises(DataError, match="differ in actions"):
-        domain.refuse_mismatch(source, changed(target, action_names=("steering",)), 1)
+        agreement.refuse_mismatch(source, changed(target, action_names=("steering",)), 1)
     with pytest.raises(DataError, match="differ in state"):
-        domain.refuse_mismatch(source, changed(target, state_names=("speed",)), 1)
+        agreement.refuse_mismatch(source, changed(target, state_names=("speed",)), 1)
     with pytest.raises(DataError, match="differ in cameras"):
         two = np.concatenate([target.unlabelled.frames] * 2, axis=1)
-        domain.refuse_mismatch(source, changed(target, frames=two), 1)
+        agreement.refuse_mismatch(source, changed(target, frames=two), 1)
 
 
 def test_rates_must_agree_when_chunks_are_learned(domains: Callable[..., tuple[Domain, Domain]]) -> None:
     source, target = domains()
     fast = changed(target, time_s=target.unlabelled.time_s / 2)
-    domain.refuse_mismatch(source, fast, horizon=1)
-    domain.refuse_mismatch(source, changed(target, time_s=target.unlabelled.time_s / 1.05), horizon=8)
+    agreement.refuse_mismatch(source, fast, horizon=1)
+    agreement.refuse_mismatch(source, changed(target, time_s=target.unlabelled.time_s / 1.05), horizon=8)
     with pytest.raises(DataError, match=r"lasts 0.80 s in the source \(10 Hz\) and 0.40 s in the target \(20 Hz\)"):
-        domain.refuse_mismatch(source, fast, horizon=8)
+        agreement.refuse_mismatch(source, fast, horizon=8)
 
 
 def test_a_domain_needs_data() -> None:
@@ -188,7 +188,7 @@ def test_a_target_that_nobody_demonstrated_takes_its_actions_from_the_source(
         name: replace(getattr(target, name), actions=None, action_names=())
         for name in ("labelled", "unlabelled", "tune")
     }
-    domain.refuse_mismatch(source, replace(target, **blank), horizon=1)
+    agreement.refuse_mismatch(source, replace(target, **blank), horizon=1)
 
 
 def test_recordings_without_actions_make_a_target_and_no_source(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_recordings_without_actions_make_a_target_and_no_source(tmp_path: Path) 
 
     source = build("source", replace(settings, dataset=driven), None)
     target = build("target", settings, source)
-    domain.refuse_mismatch(source, target, 1)
+    agreement.refuse_mismatch(source, target, 1)
     assert target.spec == source.spec and not len(target.labelled) and len(target.unlabelled)
     with pytest.raises(DataError, match="has no actions: nothing can be learned from it"):
         build("source", settings, None)

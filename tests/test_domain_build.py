@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from causeway import domain
+from causeway import agreement, domain
 from causeway.cache import Crop
 from causeway.data import Domain, Moments, Spec
 from causeway.datasets import Dataset, Episode
@@ -161,6 +161,17 @@ def test_a_simulator_must_show_and_ask_what_the_recordings_do(
         build(tmp_path, simulator=Worlds(**names))
 
 
+def test_a_simulator_must_be_as_fast_as_the_recordings_where_actions_are_chained(tmp_path: Path) -> None:
+    recorded = build(tmp_path).unlabelled  # at 10 Hz
+    names, slow = ((), ("steering", "throttle")), Worlds()
+    slow.rate_hz = 5.0
+    agreement.refuse_other_world(slow, 1, *names, 0, recorded)
+    for chained in ({"horizon": 4}, {"history": 2}):
+        with pytest.raises(DataError, match=r"in the recordings \(10 Hz\) and .* in the simulator \(5 Hz\)"):
+            agreement.refuse_other_world(slow, 1, *names, 0, replace(recorded, **chained))
+        agreement.refuse_other_world(Worlds(), 1, *names, 0, replace(recorded, **chained))
+
+
 @pytest.mark.parametrize("share", [{"tune": -0.1}, {"held_out": 1.0}, {"tune": 0.5, "held_out": 0.5}])
 def test_shares_must_leave_something_to_train_on(share: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="must leave something to train on"):
@@ -168,16 +179,16 @@ def test_shares_must_leave_something_to_train_on(share: dict[str, float]) -> Non
 
 
 def test_a_policy_is_scored_on_its_own_shapes_and_names_alone(tmp_path: Path) -> None:
-    recorded, names = build(tmp_path).unlabelled, domain.Names((), ("steering", "throttle"))
-    domain.refuse_other_policy(recorded.spec, names, recorded)
+    recorded, names = build(tmp_path).unlabelled, agreement.Names((), ("steering", "throttle"))
+    agreement.refuse_other_policy(recorded.spec, names, recorded)
     for shape in Spec._fields:
         theirs = getattr(recorded.spec, shape)
         with pytest.raises(DataError, match=f"trained for {shape} 77, the dataset has {theirs}"):
-            domain.refuse_other_policy(recorded.spec._replace(**{shape: 77}), names, recorded)
+            agreement.refuse_other_policy(recorded.spec._replace(**{shape: 77}), names, recorded)
     with pytest.raises(DataError, match=r"trained for actions \('throttle', 'steering'\), the dataset has"):
-        domain.refuse_other_policy(recorded.spec, domain.Names((), ("throttle", "steering")), recorded)
+        agreement.refuse_other_policy(recorded.spec, agreement.Names((), ("throttle", "steering")), recorded)
     with pytest.raises(DataError, match=r"trained for state \('speed',\), the dataset has \(\)"):
-        domain.refuse_other_policy(recorded.spec, names._replace(state=("speed",)), recorded)
+        agreement.refuse_other_policy(recorded.spec, names._replace(state=("speed",)), recorded)
 
 
 @pytest.mark.parametrize("size", [(7, 96), (64, 7), (0, 0)])

@@ -24,16 +24,16 @@ class Counting:
     Its monitor intervenes in every second one.
     """
 
+    looks = True
+
     def __init__(self) -> None:
         self.resets: list[list[bool]] = []
-        self.seen: list[np.ndarray] = []
 
     def reset(self, fresh: np.ndarray) -> None:
         self.resets.append(fresh.tolist())
         self.count = 0
 
     def act(self, images: np.ndarray, state: np.ndarray, points: np.ndarray | None = None) -> np.ndarray:
-        self.seen.append(images)
         self.points = points
         return self.command(self.plan(torch.from_numpy(images), torch.from_numpy(state)))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from causeway import catalog, config, domain, gallery, run
+from causeway import agreement, catalog, config, domain, gallery, run
 from causeway.actions import direct
 from causeway.agent import Agent
 from causeway.augment import Augment, Augmentation
@@ -164,12 +164,12 @@ def test_worlds_and_recordings_are_compared_by_the_frame(tmp_path: Path, moments
     with pytest.raises(DataError, match="the simulator differ in cameras: 1 and 2"):
         run.test_in_simulator(made, Worlds(cameras=("left", "right")))
     assert run.test_in_simulator(made, Worlds())[0].error, "it is compared, and then cannot be driven in"
-    domain.refuse_other_policy(spec, names, recorded)
+    agreement.refuse_other_policy(spec, names, recorded)
     with pytest.raises(DataError, match="trained for history 2, the dataset has 1"):
-        domain.refuse_other_policy(spec, names, replace(recorded, history=1))
+        agreement.refuse_other_policy(spec, names, replace(recorded, history=1))
     with pytest.raises(DataError, match="trained for cameras 1, the dataset has 2"):
         frames = np.concatenate([recorded.frames] * 2, 1)
-        domain.refuse_other_policy(spec, names, replace(recorded, frames=frames))
+        agreement.refuse_other_policy(spec, names, replace(recorded, frames=frames))
 
 
 def test_a_part_of_before_there_was_a_history_saw_one_frame() -> None:
@@ -179,11 +179,11 @@ def test_a_part_of_before_there_was_a_history_saw_one_frame() -> None:
 
 def test_frames_of_two_rates_are_not_one_history(domains: Callable[..., tuple[Domain, Domain]]) -> None:
     source, target = (replace(side, unlabelled=replace(side.unlabelled, history=4)) for side in domains())
-    domain.refuse_mismatch(source, target, 1)
+    agreement.refuse_mismatch(source, target, 1)
     fast = replace(target, unlabelled=replace(target.unlabelled, time_s=target.unlabelled.time_s / 2))
     said = r"A history of 4 frames lasts 0.40 s in the source \(10 Hz\) and 0.20 s in the target \(20 Hz\)"
     with pytest.raises(DataError, match=said):
-        domain.refuse_mismatch(source, fast, 1)
+        agreement.refuse_mismatch(source, fast, 1)
 
 
 def test_no_history_is_refused(tmp_path: Path) -> None:

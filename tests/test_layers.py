@@ -16,7 +16,7 @@ LAYERS = [  # a module may import from its own layer and those above it in this 
     {"errors", "progress", "disk", "environment", "average"},
     {"data"},
     KINDS | {"recorder", "augment", "cache", "features", "warping", "pairs", "points"},
-    {"domain", "agent"},
+    {"domain", "agreement", "agent"},
     {"train", "evaluate", "driving", "collect", "ranks"},
     {"catalog", "config"},
     {"run"},

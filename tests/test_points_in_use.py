@@ -10,7 +10,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from causeway import clouds, collect, config, domain, film, run, study
+from causeway import agreement, clouds, collect, config, film, run, study
 from causeway.actions import direct
 from causeway.agent import Agent
 from causeway.bridges import identity
@@ -23,7 +23,7 @@ from causeway.monitors import none
 from causeway.simulators import Simulator
 from test_collect import Worlds as Collected
 from test_evaluate_by_hand import Counting
-from test_evaluate_by_hand import Worlds as Driven
+from test_driving import Worlds as Driven
 from test_history import Echo
 from test_points_on_disk import record
 from worlds import Worlds
@@ -112,12 +112,12 @@ def test_both_domains_and_the_simulator_have_the_same_points(
     clouds = np.zeros((60, 4, 3), np.float16)
     deep = replace(target, unlabelled=replace(target.unlabelled, points=clouds))
     with pytest.raises(DataError, match="the two datasets differ in points: 0 and 4"):
-        domain.refuse_mismatch(source, deep, 1)
+        agreement.refuse_mismatch(source, deep, 1)
     names = (), ("steering", "throttle")
-    domain.refuse_other_world(Worlds(points=4), 1, *names, 4)  # type: ignore[arg-type]
-    domain.refuse_other_world(Worlds(), 1, *names, 0)
+    agreement.refuse_other_world(Worlds(points=4), 1, *names, 4)  # type: ignore[arg-type]
+    agreement.refuse_other_world(Worlds(), 1, *names, 0)
     with pytest.raises(DataError, match="the simulator differ in points: 4 and 0"):
-        domain.refuse_other_world(Worlds(points=0), 1, *names, 4)  # type: ignore[arg-type]
+        agreement.refuse_other_world(Worlds(points=0), 1, *names, 4)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("name", "points"), [("cnn", 0), ("pointnet", 4)])
@@ -130,14 +130,14 @@ def test_a_part_says_whether_it_needs_points(name: str, points: int, tmp_path: P
         run.save_part(made.folder, policy, Domain("target", *[recorded] * 5))
     spec, names = run.fits(made.folder)
     assert spec.points == points and run.load_part(made.folder).spec.points == points  # type: ignore[union-attr]
-    domain.refuse_other_policy(spec, names, recorded)
+    agreement.refuse_other_policy(spec, names, recorded)
     if points:
         with pytest.raises(DataError, match="trained for points 4, the dataset has 0"):
-            domain.refuse_other_policy(spec, names, replace(recorded, points=None))
+            agreement.refuse_other_policy(spec, names, replace(recorded, points=None))
         with pytest.raises(DataError, match="differ in points: 4 and 3"):
             run.test_in_simulator(made, Worlds(points=3))  # type: ignore[arg-type]
     else:
-        domain.refuse_other_policy(spec, names, replace(recorded, points=None))
+        agreement.refuse_other_policy(spec, names, replace(recorded, points=None))
 
 
 STUDY = """

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from causeway import config, domain, environment, evaluate, ranks, run
+from causeway import agreement, config, domain, environment, evaluate, ranks, run
 from causeway.data import Domain, Spec
 from causeway.errors import ConfigError
 from causeway.policies import cnn
@@ -143,7 +143,7 @@ def test_a_part_says_what_it_fits(one: run.Run, target: Domain) -> None:
         run.fits(one.folder)
     one.folder.mkdir()
     run.save_part(one.folder, torch.nn.Linear(1, 1), target)
-    assert run.fits(one.folder) == (SPEC, domain.Names((), ("steering", "throttle")))
+    assert run.fits(one.folder) == (SPEC, agreement.Names((), ("steering", "throttle")))
 
 
 def test_a_part_is_loaded_whole_or_refused(one: run.Run, target: Domain, monkeypatch: pytest.MonkeyPatch) -> None:

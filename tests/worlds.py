@@ -14,7 +14,7 @@ class Worlds:
 
     def __init__(self, **names: tuple[str, ...]):
         self.cameras, self.state_names, self.action_names = ("front",), (), ("steering", "throttle")
-        self.open = 0
+        self.open, self.rate_hz = 0, 10.0
         vars(self).update(names)
 
     def build(self, count: int, seed: int) -> "Worlds":

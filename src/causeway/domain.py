@@ -2,13 +2,14 @@
 
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import agreement
 from .cache import Crop, cached, moments
-from .data import Domain, Moments, Spec
+from .data import Domain, Moments
 from .datasets import Dataset
 from .errors import ConfigError, DataError
 
@@ -16,13 +17,6 @@ GAP_S = 1.0  # training moments this near to a tune or test block are left out: 
 # moments whose chunk of actions or whose past frames would reach into one are left out too
 NOBODY = np.zeros(0, np.int64)
 DARK = np.zeros((), np.uint8)
-
-
-class Names(NamedTuple):
-    """What the numbers of a policy mean."""
-
-    state: tuple[str, ...]
-    actions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -91,9 +85,9 @@ def build(
     train, tune, test = split(recorded, config.tune, config.held_out if tested else 0.0, config.block_s, name)
     if config.test_dataset is not None:
         other = config.test_dataset.build()
-        _refuse_overlap(name, dataset, other)
+        agreement.refuse_overlap(name, dataset, other)
         test = read(name, other, config.crop, picture, horizon, cache, decode, history)
-        _refuse_mismatch(name, recorded, test)
+        agreement.refuse_other_kind(name, recorded, test)
     if source is not None and config.simulator is None and (not len(test) or test.actions is None):
         raise DataError(
             f"[{name}] there is nothing to test on: it needs a simulator, or recordings with actions as test_dataset, "
@@ -101,7 +95,7 @@ def build(
         )
     if config.simulator is not None:
         names, clouds = (recorded.state_names, recorded.action_names), recorded.spec.frame.points
-        refuse_other_world(config.simulator, len(dataset.cameras), *names, clouds)
+        agreement.refuse_other_world(config.simulator, len(dataset.cameras), *names, clouds, recorded)
     labelled = limited(train, config.limit, seed, name)
     return Domain(
         name=name,
@@ -178,7 +172,7 @@ def split(
     role[order[for_test : for_test + for_tune]] = 1
     roles = role[block]
     longest = max(recorded.horizon, recorded.history)
-    reach = max(GAP_S, longest / rate(recorded)) if longest > 1 else GAP_S
+    reach = max(GAP_S, longest / agreement.rate(recorded)) if longest > 1 else GAP_S
     train = (roles == 0) & ~_near(recorded, roles != 0, reach)
     if not train.any():
         raise DataError(f"[{name}] nothing is left to train on between the blocks of {block_s:g} s. Raise block_s.")
@@ -216,78 +210,3 @@ def limited(train: Moments, limit: int | str, seed: int, name: str) -> Moments:
         raise DataError(f"[{name}] limit asks for {limit} labelled moments, but training has only {len(train)}.")
     drawn = np.random.default_rng((seed, 20)).choice(len(train), int(limit), replace=False)
     return train.select(np.sort(drawn))
-
-
-def _refuse_overlap(name: str, train: Dataset, test: Dataset) -> None:
-    """What is trained on cannot be the test."""
-    shared = {episode.name for episode in train.episodes} & {episode.name for episode in test.episodes}
-    if shared and Path(train.root).resolve() == Path(test.root).resolve():
-        raise DataError(
-            f"[{name}] dataset and test_dataset share {len(shared)} episodes of {train.root}, such as "
-            f"'{min(shared)}'. Leave test_dataset out to hold some back, or select others."
-        )
-
-
-def refuse_other_world(
-    simulator: Any, cameras: int, state: tuple[str, ...], actions: tuple[str, ...], points: int = 0
-) -> None:
-    """A policy can only drive in a world that shows and asks what its recordings did, under the same names."""
-    worlds = simulator.build(count=1, seed=0)
-    for what, ours, theirs in (
-        ("cameras", cameras, len(worlds.cameras)),
-        ("state", state, worlds.state_names),
-        ("actions", actions, worlds.action_names),
-        ("points", points, worlds.points if points else 0),  # those that nobody learned from are not looked at
-    ):
-        if ours != theirs:
-            raise DataError(f"The recordings and the simulator differ in {what}: {ours} and {theirs}.")
-    worlds.close()
-
-
-def refuse_mismatch(source: Domain, target: Domain, horizon: int) -> None:
-    """Two domains must agree in cameras, state and actions, and in rate where several actions or frames are chained."""
-    _refuse_mismatch("source and target", source.unlabelled, target.unlabelled)
-    a, b = rate(source.unlabelled), rate(target.unlabelled)
-    for count, what, setting in (
-        (horizon, "A chunk of {} actions", "horizon"),
-        (source.unlabelled.history, "A history of {} frames", "history"),
-    ):
-        if count > 1 and abs(a - b) > 0.1 * min(a, b):
-            raise DataError(
-                f"{what.format(count)} lasts {count / a:.2f} s in the source ({a:.0f} Hz) and "
-                f"{count / b:.2f} s in the target ({b:.0f} Hz). Record both at one rate, or set {setting} = 1."
-            )
-
-
-def rate(recorded: Moments) -> float:
-    """Moments a second, by the median step inside episodes."""
-    steps = np.diff(recorded.time_s)[np.diff(recorded.episode) == 0]
-    return float(1 / np.median(steps)) if len(steps) else float("nan")
-
-
-def _refuse_mismatch(where: str, a: Moments, b: Moments) -> None:
-    for what, first, second in (
-        ("cameras", a.frames.shape[1], b.frames.shape[1]),
-        ("state", a.state_names, b.state_names),
-        ("actions", a.action_names, b.action_names),
-        ("points", a.spec.frame.points, b.spec.frame.points),
-    ):
-        unknown = what == "actions" and not (first and second)  # nobody demonstrated
-        if first != second and not unknown:
-            raise DataError(
-                f"[{where}] the two datasets differ in {what}: {first} and {second}. Choose the same in both."
-            )
-
-
-def refuse_other_policy(spec: Spec, names: Names, recorded: Moments) -> None:
-    """A policy can only be scored on recordings of the shapes it was made for, under the names it knows."""
-    for what, ours, theirs in (
-        ("state", names.state, recorded.state_names),
-        ("actions", names.actions, recorded.action_names),
-        ("history", spec.history, recorded.history),
-        *zip(Spec._fields, spec.frame, recorded.spec.frame),
-    ):
-        if ours != theirs and not (what == "points" and not ours):
-            raise DataError(
-                f"The policy was trained for {what} {ours}, the dataset has {theirs}. Choose the same in both."
-            )

@@ -14,10 +14,10 @@ from PIL import Image
 
 from . import domain, driving, evaluate
 from .agent import Agent
+from .agreement import rate
 from .cache import Crop
 from .data import Moments
 from .datasets import donkey
-from .domain import rate
 from .metrics import Trace
 from .pictures import LARGE, array, enlarged, gauged, inlined, picture, uri
 from .simulators import lanes

@@ -13,14 +13,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from . import config, domain, driving, environment, evaluate, ranks
+from . import agreement, config, domain, driving, environment, evaluate, ranks
 from .actions import direct
 from .agent import Agent
+from .agreement import Names
 from .bridges import identity
 from .config import Tree
 from .data import Domain, Spec
 from .disk import exclusive, whole
-from .domain import Names
 from .errors import ConfigError, nearest
 from .evaluate import Evaluation
 from .metrics import Trace
@@ -125,7 +125,7 @@ def domains(run: Run, decode: bool = True) -> tuple[Domain, Domain]:
     e = run.experiment
     source = domain.build("source", e.source, e.picture, e.horizon, run.cache, e.seed, None, decode, e.history)
     target = domain.build("target", e.target, e.picture, e.horizon, run.cache, e.seed, source, decode, e.history)
-    domain.refuse_mismatch(source, target, e.horizon)
+    agreement.refuse_mismatch(source, target, e.horizon)
     return source, target
 
 
@@ -209,7 +209,7 @@ def test_in_simulator(run: Run, simulator: Any) -> list[Trace]:
     """Closed loop in the world of a simulator's Config, pictures cropped as the target's are."""
     e = run.experiment
     spec, names = fits(run.folder)
-    domain.refuse_other_world(simulator, spec.frame.cameras, *names, spec.frame.points)
+    agreement.refuse_other_world(simulator, spec.frame.cameras, *names, spec.frame.points)
     return driving.drive(deploy(run), simulator, e.evaluate, (e.picture.height, e.picture.width), e.target.crop)
 
 
@@ -219,7 +219,7 @@ def test_on_recordings(run: Run, dataset: Any) -> list[Trace]:
     shown = dataset.build(), e.target.crop, e.picture, e.horizon, run.cache
     recorded = domain.read("dataset", *shown, history=e.history)
     agent = deploy(run)
-    domain.refuse_other_policy(*fits(run.folder), recorded)
+    agreement.refuse_other_policy(*fits(run.folder), recorded)
     return evaluate.replay(agent, recorded, e.evaluate)
 
 

@@ -44,7 +44,7 @@ class Eye:
         self.scene, self.shown = mujoco.MjvScene(model, GEOMS), mujoco.MjvOption()
         self.shown.geomgroup[0] = 0  # what collides, and is not meant to be seen
         self.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = not fast
-        self.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = look.shadows or not fast
+        self.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = look.shadows
         self.views = []
         for name in cameras:
             view = mujoco.MjvCamera()
@@ -56,6 +56,7 @@ class Eye:
     def see(self, data: Any, random: np.random.Generator) -> NDArray[np.uint8]:
         """(V, 3, H, W): what the cameras show now; ``depths`` then holds how far each pixel is."""
         mujoco, rectangle = self.mujoco, self.mujoco.MjrRect(0, 0, self.width, self.height)
+        self.context.make_current()  # there may be another eye
         pictures = np.empty((len(self.views), self.height, self.width, 3), np.uint8)
         for view, picture, depth in zip(self.views, pictures, self.depths):
             everything = mujoco.mjtCatBit.mjCAT_ALL
@@ -80,11 +81,6 @@ class Eye:
         pose[:3, :3] = data.cam_xmat[number].reshape(3, 3) * [1, -1, -1]  # MuJoCo's cameras look along -z, y up
         pose[:3, 3] = data.cam_xpos[number]
         return intrinsics, pose
-
-    def close(self) -> None:
-        """Free what the graphics library holds."""
-        self.gpu.free()
-        self.context.free()
 
 
 def aim(model: Any, camera: Camera, names: tuple[str, ...]) -> None:

@@ -94,12 +94,14 @@ class Layout(NamedTuple):
     limit_s: float
     x_m: tuple[float, float] | None = None  # of the things, from the middle of the table; None as robosuite does
     y_m: tuple[float, float] | None = None
+    box_m: tuple[tuple[float, ...], tuple[float, ...]] = ((0.2, -0.5, -0.105), (1.0, 0.5, 0.5))  # what clouds keep, in
+    # the frame of the robot's base: what is over the table, without it
 
 
 LAYOUTS: Mapping[str, Layout] = {
     "Lift": Layout("cube_main", 5.0, (-0.08, 0.08), (-0.16, 0.16)),
     "Stack": Layout("cubeA_main", 8.0, (-0.1, 0.1), (-0.16, 0.16)),
     "PickPlaceCan": Layout("Can_main", 12.5),
-    "NutAssemblySquare": Layout("SquareNut_main", 10.0),
+    "NutAssemblySquare": Layout("SquareNut_main", 10.0, box_m=((0.2, -0.5, -0.085), (1.0, 0.5, 0.5))),
     "Door": Layout("Door_main", 10.0),
 }

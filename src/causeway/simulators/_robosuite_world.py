@@ -14,7 +14,6 @@ from ._robosuite_presets import LAYOUTS, Preset
 
 PHYSICS_HZ = 500
 LOST_M = 0.15  # how far below its start a thing may fall before it counts as lost
-BOX_M = ((0.2, -0.5, -0.105), (1.0, 0.5, 0.5))  # what clouds keep, in the base's frame: over the table, without it
 TRIES = 1000  # of drawing a start that lies where it should
 
 
@@ -75,6 +74,7 @@ class World:
                 model.body_inertia[body] *= dynamics.mass
         model.geom_friction[:, 0] *= dynamics.friction
         model.dof_damping[self.robot._ref_joint_vel_indexes] *= dynamics.damping
+        self.mujoco.mj_setConst(model, self.mujoco.MjData(model))  # what MuJoCo works out from masses
 
     def begin(self, seed: int) -> Moment:
         """The episode of ``seed``: where things stand, and how the arm does, are its function alone."""
@@ -88,8 +88,7 @@ class World:
                 break
         else:
             raise ValueError(f"no start is '{self.settings.start}'")
-        self.random = np.random.default_rng((seed, TRIES))
-        self.steps, self.end, self.lowest = 0, "", self._start()[2] - LOST_M
+        self.seed, self.steps, self.end, self.lowest = seed, 0, "", self._start()[2] - LOST_M
         delay = round(self.preset.dynamics.delay_s * self.settings.rate_hz)
         still = np.zeros(self.env.action_dim, np.float32)
         still[-1] = -1  # open
@@ -156,13 +155,17 @@ class World:
     def see(self) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
         """(V, 3, H, W), what the cameras show now, and with ``depth`` the cloud they measure (P, 3), base frame."""
         self.eye = self.eye or self._eye(1)
-        images = self.eye.see(self.data, self.random)
+        images = self.eye.see(self.data, self._noise(0))
         return images, self._cloud(self.eye) if self.settings.depth else None
 
     def show(self) -> NDArray[np.uint8]:
         """The pictures four times as fine, side by side, for people: (H, V W, 3)."""
         self.large_eye = self.large_eye or self._eye(4)
-        return np.concatenate(list(self.large_eye.see(self.data, self.random).transpose(0, 2, 3, 1)), 1)
+        return np.concatenate(list(self.large_eye.see(self.data, self._noise(2)).transpose(0, 2, 3, 1)), 1)
+
+    def _noise(self, of: int) -> np.random.Generator:
+        """Of this step's pictures, clouds or pictures for people: the same however often and by whomever it is seen."""
+        return np.random.default_rng((self.seed, TRIES, self.steps, of))
 
     def _eye(self, times: int) -> Eye:
         s = self.settings
@@ -170,9 +173,9 @@ class World:
 
     def _cloud(self, eye: Eye) -> NDArray[np.float32]:
         """What all cameras measure inside the box over the table, as ``settings.points`` points."""
-        noise = 1 + self.preset.look.depth_noise * self.random.normal(size=eye.depths.shape).astype(np.float32)
+        noise = 1 + self.preset.look.depth_noise * self._noise(1).normal(size=eye.depths.shape).astype(np.float32)
         seen = [unproject(d, *eye.lens(self.data, v)) for v, d in enumerate(eye.depths * noise)]
-        within = crop(np.concatenate(seen) - self.base.astype(np.float32), *BOX_M)
+        within = crop(np.concatenate(seen) - self.base.astype(np.float32), *self.layout.box_m)
         return farthest(within, self.settings.points)
 
     def expert(self) -> NDArray[np.float32]:

@@ -1,0 +1,109 @@
+"""Whether recordings, worlds and policies fit one another: what they show, ask and mean, and how fast."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .data import Domain, Moments, Spec
+from .datasets import Dataset
+from .errors import DataError
+
+
+class Names(NamedTuple):
+    """What the numbers of a policy mean."""
+
+    state: tuple[str, ...]
+    actions: tuple[str, ...]
+
+
+def refuse_overlap(name: str, train: Dataset, test: Dataset) -> None:
+    """What is trained on cannot be the test."""
+    shared = {episode.name for episode in train.episodes} & {episode.name for episode in test.episodes}
+    if shared and Path(train.root).resolve() == Path(test.root).resolve():
+        raise DataError(
+            f"[{name}] dataset and test_dataset share {len(shared)} episodes of {train.root}, such as "
+            f"'{min(shared)}'. Leave test_dataset out to hold some back, or select others."
+        )
+
+
+def refuse_other_world(
+    simulator: Any,
+    cameras: int,
+    state: tuple[str, ...],
+    actions: tuple[str, ...],
+    points: int = 0,
+    recorded: Moments | None = None,
+) -> None:
+    """A policy can only drive in a world that shows and asks what its recordings did, under the same names.
+
+    Where the recordings themselves are at hand, the world must also be as fast where actions or frames are chained.
+    """
+    worlds = simulator.build(count=1, seed=0)
+    for what, ours, theirs in (
+        ("cameras", cameras, len(worlds.cameras)),
+        ("state", state, worlds.state_names),
+        ("actions", actions, worlds.action_names),
+        ("points", points, worlds.points if points else 0),  # those that nobody learned from are not looked at
+    ):
+        if ours != theirs:
+            raise DataError(f"The recordings and the simulator differ in {what}: {ours} and {theirs}.")
+    if recorded is not None:
+        chained = recorded.horizon, recorded.history
+        refuse_other_rate("recordings", rate(recorded), "simulator", worlds.rate_hz, *chained)
+    worlds.close()
+
+
+def refuse_mismatch(source: Domain, target: Domain, horizon: int) -> None:
+    """Two domains must agree in cameras, state and actions, and in rate where several actions or frames are chained."""
+    ours, theirs = source.unlabelled, target.unlabelled
+    refuse_other_kind("source and target", ours, theirs)
+    refuse_other_rate("source", rate(ours), "target", rate(theirs), horizon, ours.history)
+
+
+def refuse_other_rate(one: str, a: float, other: str, b: float, horizon: int, history: int) -> None:
+    """Where several actions or frames are chained they must last as long on either side: ``a`` and ``b`` Hz."""
+    for count, what, setting in (
+        (horizon, "A chunk of {} actions", "horizon"),
+        (history, "A history of {} frames", "history"),
+    ):
+        if count > 1 and abs(a - b) > 0.1 * min(a, b):
+            raise DataError(
+                f"{what.format(count)} lasts {count / a:.2f} s in the {one} ({a:.0f} Hz) and "
+                f"{count / b:.2f} s in the {other} ({b:.0f} Hz). Use one rate in both, or set {setting} = 1."
+            )
+
+
+def rate(recorded: Moments) -> float:
+    """Moments a second, by the median step inside episodes."""
+    steps = np.diff(recorded.time_s)[np.diff(recorded.episode) == 0]
+    return float(1 / np.median(steps)) if len(steps) else float("nan")
+
+
+def refuse_other_kind(where: str, a: Moments, b: Moments) -> None:
+    """Two sets of recordings must agree in cameras, state, actions and points."""
+    for what, first, second in (
+        ("cameras", a.frames.shape[1], b.frames.shape[1]),
+        ("state", a.state_names, b.state_names),
+        ("actions", a.action_names, b.action_names),
+        ("points", a.spec.frame.points, b.spec.frame.points),
+    ):
+        unknown = what == "actions" and not (first and second)  # nobody demonstrated
+        if first != second and not unknown:
+            raise DataError(
+                f"[{where}] the two datasets differ in {what}: {first} and {second}. Choose the same in both."
+            )
+
+
+def refuse_other_policy(spec: Spec, names: Names, recorded: Moments) -> None:
+    """A policy can only be scored on recordings of the shapes it was made for, under the names it knows."""
+    for what, ours, theirs in (
+        ("state", names.state, recorded.state_names),
+        ("actions", names.actions, recorded.action_names),
+        ("history", spec.history, recorded.history),
+        *zip(Spec._fields, spec.frame, recorded.spec.frame),
+    ):
+        if ours != theirs and not (what == "points" and not ours):
+            raise DataError(
+                f"The policy was trained for {what} {ours}, the dataset has {theirs}. Choose the same in both."
+            )
