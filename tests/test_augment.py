@@ -168,3 +168,14 @@ def test_other_eyes_or_changes_get_other_features(moments: Callable[..., Moments
 
 def test_spec_is_a_plain_tuple_that_survives_json() -> None:
     assert Spec(**Spec(1, 2, 3, 4, 5, 6)._asdict()) == (1, 2, 3, 4, 5, 6, 1, 0)
+
+
+def test_the_frames_of_a_history_are_changed_alike_and_cameras_apart() -> None:
+    torch.manual_seed(0)
+    picture = torch.randint(0, 255, (1, 1, 3, 16, 16), dtype=torch.uint8).expand(4, 6, 3, 16, 16)  # O = 3, V = 2
+    config = Augment(brightness=0.5, hue=0.3, shift=0.3, erase=1.0)
+    changed = Augmentation(config, (), (), cameras=2, history=3).train()(picture)
+    frames = changed.reshape(4, 3, 2, 3, 16, 16)
+    assert (frames == frames[:, :1]).all(), "what moves is the world"
+    assert not (frames[:, :, 0] == frames[:, :, 1]).all() and not (frames[0] == frames[1]).all()
+    assert Augmentation(config, (), (), cameras=2, history=3).train()(picture[:, :2]).shape == (4, 2, 3, 16, 16)

@@ -135,3 +135,30 @@ def test_pushes_follow_the_seed_and_last() -> None:
     assert np.array_equal(one, again) and not np.array_equal(one, other)
     assert np.corrcoef(one[100:-1].ravel(), one[101:].ravel())[0, 1] == pytest.approx(0.9, abs=0.03)
     assert one[100:].std() == pytest.approx(0.01 / np.sqrt(1 - 0.9**2), rel=0.15)
+
+
+class Crashing(Worlds):
+    """Worlds of which those of seeds that 3 divides crash in their first step."""
+
+    every = False
+
+    def step(self, command: np.ndarray) -> tuple[Any, ...]:
+        *seen, info = super().step(command)
+        crashed = (self.seeds % 3 == 0) | self.every
+        error = np.where(crashed, "its wheel fell off", "")
+        return *seen, info | {"error": error, "end": np.where(crashed, "", info["end"])}
+
+
+def test_a_world_that_crashes_is_not_waited_for_and_no_demonstration(tmp_path: Path) -> None:
+    worlds = Crashing()
+    assert collect.record(worlds, tmp_path / "new", episodes=3, seed=9, noise=0.0)[0] == 3
+    names = [episode.name for episode in lerobot.Config(str(tmp_path / "new")).build().episodes]
+    assert names == ["seed 10", "seed 11", "seed 13"] and worlds.closed
+
+
+def test_where_every_world_crashes_the_reason_is_said(tmp_path: Path) -> None:
+    worlds = Crashing()
+    worlds.every = True
+    with pytest.raises(DataError, match="Every world crashed: its wheel fell off"):
+        collect.record(worlds, tmp_path / "new", episodes=3, seed=9, noise=0.0)
+    assert worlds.closed and not (tmp_path / "new").exists()

@@ -144,6 +144,23 @@ def test_an_agent_remembers_what_a_recording_shows(moments: Make) -> None:
             assert told[vehicle].tolist() == Echo(recorded.spec).act(seen.images, seen.state)[0, 0].tolist()
 
 
+def test_an_agent_that_looks_seldom_remembers_the_frames_before_its_plans(moments: Make) -> None:
+    recorded = two_cameras(moments, history=3)
+    parts = identity.Config().build(), direct.Config().build(), none.Config().build()
+    agent, shown, looked = Agent(Echo(recorded.spec), *parts, execute=4), [], []  # type: ignore[arg-type]
+    plan = agent.plan
+    agent.plan = lambda images, state: shown.append((images, state)) or plan(images, state)  # type: ignore[method-assign]
+    agent.command = lambda chunk: chunk[:, 0]  # type: ignore[method-assign]
+    agent.reset(np.ones(1, bool))
+    for row in range(9):
+        looked.append(agent.looks)
+        agent.act(recorded.frames[[row]] if looked[-1] else None, recorded.state[[row]])
+    assert looked == [True, False, True, True, True, False, True, True, True]
+    for (images, state), row in zip(shown, (0, 4, 8), strict=True):
+        batch = recorded.take(np.array([row]))
+        assert torch.equal(images, batch.images) and torch.equal(state, batch.state)
+
+
 def test_an_agent_that_looks_at_one_frame_keeps_none(moments: Make) -> None:
     recorded = two_cameras(moments)
     parts = identity.Config().build(), direct.Config().build(), none.Config().build()

@@ -22,8 +22,8 @@ from causeway.evaluate import Evaluation, replay
 from causeway.monitors import none
 from causeway.simulators import Simulator
 from test_collect import Worlds as Collected
-from test_evaluate_by_hand import Counting
 from test_driving import Worlds as Driven
+from test_evaluate_by_hand import Counting
 from test_history import Echo
 from test_points_on_disk import record
 from worlds import Worlds

@@ -47,7 +47,8 @@ def refuse_other_world(
         ("points", points, worlds.points if points else 0),  # those that nobody learned from are not looked at
     ):
         if ours != theirs:
-            raise DataError(f"The recordings and the simulator differ in {what}: {ours} and {theirs}.")
+            advice = " Set points = false in the dataset, or depth = true in the simulator." if what == "points" else ""
+            raise DataError(f"The recordings and the simulator differ in {what}: {ours} and {theirs}.{advice}")
     if recorded is not None:
         chained = recorded.horizon, recorded.history
         refuse_other_rate("recordings", rate(recorded), "simulator", worlds.rate_hz, *chained)

@@ -35,7 +35,9 @@ class Augment:
 
 
 class Augmentation(nn.Module):
-    """The changes of an ``Augment``, by kornia, each picture drawing its own; in evaluation nothing is changed."""
+    """The changes of an ``Augment``, by kornia, in evaluation none. Each picture draws its own, but those of a history:
+    the frames of one camera are changed alike, so that what moves in them is the world.
+    """
 
     def __init__(
         self,
@@ -68,13 +70,22 @@ class Augmentation(nn.Module):
             steps.append(K.RandomAffine(0.0, (c.shift, c.shift), padding_mode="border", p=1.0))
         if c.erase:
             steps.append(K.RandomErasing((0.02, 0.2), p=c.erase))
-        self.changes = nn.Sequential(*steps) if steps else None
+        several = K.VideoSequential if history > 1 else nn.Sequential
+        self.changes = several(*steps) if steps else None
+        self.cameras, self.history = cameras, history
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, V, 3, H, W) uint8 -> the same shape and type, each picture changed on its own."""
         if not self.training or self.changes is None:
             return images
-        changed: Tensor = self.changes(images.flatten(0, 1).float() / 255)
+        if self.history == 1:
+            changed: Tensor = self.changes(images.flatten(0, 1).float() / 255)
+        else:
+            frames = images.reshape(len(images), -1, self.cameras, *images.shape[2:]).transpose(
+                1, 2
+            )  # (B, V, O, 3, H, W)
+            films = self.changes(frames.flatten(0, 1).float() / 255)
+            changed = films.reshape(frames.shape).transpose(1, 2)
         return changed.mul(255).round_().clamp_(0, 255).to(torch.uint8).reshape(images.shape)
 
     def mirror(self, batch: Batch, chosen: Tensor) -> Batch:

@@ -89,12 +89,13 @@ def settings(config: type) -> list[Setting]:
     comments, hints = _trailing_comments(config), typing.get_type_hints(config)
     found = []
     for f in fields(config):
-        nested = f.default_factory if isinstance(f.default_factory, type) and not kind_of(f.name) else None
-        if nested is not None and is_dataclass(nested):  # its settings, by their dotted names
-            found += [each._replace(name=f"{f.name}.{each.name}") for each in settings(nested)]
-        else:
-            type_name = f"one {kind}" if (kind := kind_of(f.name)) else in_words(hints[f.name])
+        hint, kind = hints[f.name], kind_of(f.name)
+        tables = [] if kind else [each for each in (hint, *typing.get_args(hint)) if is_dataclass(each)]
+        if hint not in tables:  # a table alone is its settings
+            type_name = f"one {kind}" if kind else in_words(hint)
             found.append(Setting(f.name, type_name, _default(f), comments.get(f.name, "")))
+        for table in typing.cast("list[type]", tables):
+            found += [each._replace(name=f"{f.name}.{each.name}") for each in settings(table)]
     return found
 
 

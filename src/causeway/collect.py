@@ -1,6 +1,7 @@
 """Record a simulator's expert into a dataset: demonstrations for free."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,15 @@ def _record(simulator: Any, destination: Path, episodes: int, seed: int, noise: 
     names = worlds.cameras, worlds.rate_hz, worlds.state_names, worlds.action_names
     about = Recording(*names, points=worlds.points)
     with (
+        closing(worlds),
         Recorder(destination, about) as recorder,
         counted(f"collecting {destination}", episodes, "episodes") as advance,
     ):
         for first in range(seed, seed + MOST_TRIES * episodes, worlds.num_envs):
-            for _, episode, pictures in sorted(_drive(worlds, first, noise), key=lambda one: one[0]):
+            found, crashes = _drive(worlds, first, noise)
+            if len(crashes) == worlds.num_envs:
+                raise DataError(f"Every world crashed: {crashes[0]}")
+            for episode, pictures in found:
                 if kept < episodes:
                     recorder.add(episode, pictures)
                     kept, frames = kept + 1, frames + len(episode)
@@ -55,18 +60,19 @@ def _record(simulator: Any, destination: Path, episodes: int, seed: int, noise: 
             raise DataError(
                 f"Only {kept} of {MOST_TRIES * episodes} demonstrations were completed; {episodes} were asked for."
             )
-    worlds.close()
     return kept, frames
 
 
-def _drive(worlds: Any, first: int, noise: float) -> Iterator[tuple[int, Episode, Iterator[NDArray[np.uint8]]]]:
-    """The worlds whose episodes, of seeds ``first`` and on, were completed, in that order: the short ones first."""
+def _drive(
+    worlds: Any, first: int, noise: float
+) -> tuple[list[tuple[Episode, Iterator[NDArray[np.uint8]]]], list[str]]:
+    """Drive the episodes of seeds ``first`` and on: those completed, by their seeds, and why others crashed."""
     count = worlds.num_envs
     rng = np.random.default_rng(first)
     seen, _ = worlds.reset(seed=list(range(first, first + count)))
     images, states, clouds, actions, ends = [], [], [], [], np.full(count, "", dtype=object)
-    push = np.zeros((count, len(worlds.action_names)))
-    while (ends == "").any():
+    push, errors, found = np.zeros((count, len(worlds.action_names))), np.full(count, "", dtype=object), {}
+    while ((ends == "") & (errors == "")).any():
         command = worlds.expert()
         images.append(seen["images"])
         states.append(seen["state"])
@@ -75,17 +81,16 @@ def _drive(worlds: Any, first: int, noise: float) -> Iterator[tuple[int, Episode
         push = MEMORY * push + rng.normal(0, noise, command.shape)
         driven = (command + push).clip(-1, 1).astype(np.float32)
         seen, _, _, _, info = worlds.step(driven)
-        now = np.asarray(info["end"], dtype=object)
-        if "error" in info:
-            now = np.where(info["error"] == "", now, "crashed")
-        fresh = (ends == "") & (now != "")
-        ends = np.where(ends == "", now, ends)
-        for world in np.flatnonzero(fresh & (ends == "completed")):
+        fresh = (ends == "") & (errors == "")
+        errors = np.where(fresh, info.get("error", errors), errors)
+        ends = np.where(fresh, np.asarray(info["end"], dtype=object), ends)
+        for world in np.flatnonzero(fresh & (ends == "completed") & (errors == "")).tolist():
             time_s = np.arange(len(images)) / worlds.rate_hz
             state, action = (np.stack([step[world] for step in part]) for part in (states, actions))
             points = np.stack([cloud[world] for cloud in clouds]) if clouds else None
             episode = Episode(f"seed {first + world}", time_s, state, action, points=points)
-            yield int(world), episode, _views(list(images), int(world))
+            found[world] = episode, _views(list(images), world)
+    return [found[world] for world in sorted(found)], [error for error in errors if error]
 
 
 def _views(images: list[NDArray[np.uint8]], world: int) -> Iterator[NDArray[np.uint8]]:

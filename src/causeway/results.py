@@ -46,7 +46,7 @@ def table(study: Study, metrics: Mapping[str, Metric]) -> list[Row]:
         for name, measured in evaluate.measure(runs, metrics).items():
             metric = metrics[name]
             against = evaluate.difference(ours, theirs, metric) if shared else None
-            crashed = sum(1 for run_traces in runs for trace in run_traces if trace.error)
+            crashed = sum(1 for run_traces in runs for trace in metric.chosen(run_traces) if trace.error)
             count = sum(len(metric.chosen(run_traces)) for run_traces in runs)
             counts = len(runs), count, crashed
             about = name, metric.version, metric.direction, metric.unit

@@ -236,7 +236,8 @@ def save_part(folder: Path, part: nn.Module, target: Domain) -> None:
     """The weights, and in their head the shapes and names they fit: with config.toml, all an Agent needs."""
     names = Names(target.unlabelled.state_names, target.unlabelled.action_names)
     kept = part.kept() if isinstance(part, Policy) else {}
-    spec = target.spec if getattr(part, "spatial", False) else target.spec._replace(points=0)
+    spatial = isinstance(part, Policy) and part.spatial
+    spec = target.spec if spatial else target.spec._replace(points=0)
     head = {"spec": spec._asdict(), "names": names._asdict(), "kept": kept}
     weights = {name: value.detach().cpu().contiguous() for name, value in part.state_dict().items()}
     with whole(folder / "part.safetensors") as temporary:

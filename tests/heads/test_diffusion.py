@@ -131,8 +131,8 @@ def test_steps_are_told_by_sines_and_cosines() -> None:
         ({"widths": ()}, "multiples of 32, one or more, not"),
         ({"widths": (64, 16)}, "multiples of 32"),
         ({"embedding": 7}, "an even embedding"),
-        ({"steps_to_act": 3}, "steps_to_act from 4 to 100"),
-        ({"steps_to_act": 101}, "steps_to_act from 4 to 100"),
+        ({"steps_to_act": 3}, "steps_to_act must be one of 4, 5, 10, 20, 25, 50, 100, not"),
+        ({"steps_to_act": 101}, "steps_to_act must be one of 4, 5, 10, 20, 25, 50, 100, not"),
         ({"widest": 0.0}, "widest above 0"),
     ],
 )

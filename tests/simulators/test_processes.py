@@ -1,11 +1,13 @@
 """Objects in processes of their own, which may crash and die."""
 
 import os
+import time
 from functools import partial
 
 import pytest
 
-from causeway.errors import ConfigError
+from causeway.errors import ConfigError, MissingExtra
+from causeway.simulators import _processes
 from causeway.simulators._processes import Crash, Remote
 
 
@@ -27,8 +29,14 @@ class Counter:
     def die(self) -> None:
         os._exit(7)
 
+    def hang(self) -> None:
+        time.sleep(600)
 
-def test_what_crashes_or_dies_is_made_anew_and_the_others_go_on() -> None:
+    def miss(self) -> None:
+        raise MissingExtra("simulator 'counter'", "fingers", "hand")
+
+
+def test_what_crashes_or_dies_is_made_anew_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = Remote(partial(Counter, 10)), Remote(partial(Counter, 20))
     for remote in (one, other):
         remote.ask("up", 1)
@@ -45,6 +53,14 @@ def test_what_crashes_or_dies_is_made_anew_and_the_others_go_on() -> None:
         one.answer()
     one.ask("up", 2)
     assert one.answer() == 12, "made anew after its process has died"
+    monkeypatch.setattr(_processes, "LONGEST_S", 0.2)
+    other.ask("hang")
+    with pytest.raises(Crash, match="its process ended with code -9"):
+        other.answer()
+    monkeypatch.undo()
+    other.ask("miss")
+    with pytest.raises(ImportError, match="needs fingers"):
+        other.answer()
     processes = [remote.process for remote in (one, other)]
     for remote in (one, other):
         remote.close()

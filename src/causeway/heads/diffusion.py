@@ -35,14 +35,17 @@ class Config:
 
     widths: tuple[int, ...] = (64, 128)  # channels of each level, published (256, 512, 1024); more learn more, slower
     embedding: int = 64  # numbers that say how noisy a chunk is, published 256; more tell steps apart more finely
-    steps_to_act: int = 10  # passes of the U-Net for a chunk, 4 to 100; more are truer to what was learned, slower
+    steps_to_act: int = 10  # passes of the U-Net for a chunk, a divisor of 100 from 4; more are truer, slower
     widest: float = 5.0  # furthest a planned action is from the mean, in spreads; raising it lets outliers be planned
 
     def __post_init__(self) -> None:
         if not self.widths or any(width < 1 or width % (4 * GROUPS) for width in self.widths):
             raise ConfigError(f"widths are multiples of {4 * GROUPS}, one or more, not {list(self.widths)}.")
-        if self.embedding < 2 or self.embedding % 2 or not 4 <= self.steps_to_act <= STEPS or self.widest <= 0:
-            raise ConfigError(f"needs an even embedding, steps_to_act from 4 to {STEPS} and widest above 0.")
+        if self.embedding < 2 or self.embedding % 2 or self.widest <= 0:
+            raise ConfigError("needs an even embedding, and widest above 0.")
+        if self.steps_to_act < 4 or STEPS % self.steps_to_act:  # else a plan begins as noise that is half clean
+            fitting = ", ".join(str(n) for n in range(4, STEPS + 1) if STEPS % n == 0)
+            raise ConfigError(f"steps_to_act must be one of {fitting}, not {self.steps_to_act}.")
 
     def build(self, width: int, spec: Spec) -> "Diffusion":
         return Diffusion(self, width, spec)

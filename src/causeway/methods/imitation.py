@@ -98,8 +98,10 @@ class Imitation(Method):
         if self.alignment.paired and not config.pairs.file:
             raise ConfigError("plan = 'paired' needs moments that go together: set pairs.file, or plan = 'full'.")
         self.bridge = config.bridge.build()
-        if self.policy.spatial and config.augment.mirror:
-            raise ConfigError("augment.mirror turns pictures, and this policy looks at point clouds. Do not mirror.")
+        if self.policy.spatial and (config.augment != Augment() or not isinstance(config.bridge, identity.Config)):
+            raise ConfigError(
+                "augment and bridge change pictures, and this policy looks at point clouds. Leave them out."
+            )
         names = source.unlabelled.state_names, source.unlabelled.action_names
         self.augmentation = Augmentation(config.augment, *names, target.spec.frame.cameras, target.spec.history)
         self.shares = shares(config.target_weight, config.guess_share, len(target.labelled), len(target.guessed))

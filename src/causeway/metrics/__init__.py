@@ -18,7 +18,7 @@ class Trace:
     actions: NDArray[np.float32]  # (N, A) the commands the agent gave
     reference: NDArray[np.float32] | None = None  # (N, A) what the person did; None in a closed loop
     time_s: NDArray[np.float64] | None = None  # (N,)
-    end: str = ""  # how a driven episode ended: "completed", "off_road", "collision", "stuck", "timeout"
+    end: str = ""  # how a driven episode ended: "completed", "off_road", "collision", "stuck", "lost", "timeout"
     completion: float = float("nan")  # the share of the route driven, 0..1
     signals: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # (N,) each: intervened, lane_offset_m ...
     error: str = ""  # why the episode crashed; such a trace is counted, never scored

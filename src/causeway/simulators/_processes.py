@@ -9,6 +9,8 @@ from typing import Any
 
 from ..errors import ConfigError
 
+LONGEST_S = 120.0  # that an answer may take; whatever takes longer hangs, and is ended
+
 
 class Crash(Exception):
     """What went wrong in a world's process, in a line."""
@@ -23,7 +25,7 @@ class Remote:
 
     def ask(self, method: str, *arguments: object) -> None:
         """Have it call a method of the object, which is made first if there is none. ``answer`` gives the result."""
-        if self.process is None or not self.process.is_alive():
+        if self.process is None:
             self._begin()
         with suppress(OSError):  # it has just died: ``answer`` says so
             self.line.send((method, arguments))
@@ -31,12 +33,15 @@ class Remote:
     def answer(self) -> Any:
         """What the method returned. Raises Crash with what went wrong in it, or if the process has died."""
         try:
+            if not self.line.poll(LONGEST_S):
+                self.process.kill()
             well, said = self.line.recv()
         except (EOFError, OSError):
             self.process.join()
-            raise Crash(f"its process ended with code {self.process.exitcode}") from None
+            code, self.process = self.process.exitcode, None
+            raise Crash(f"its process ended with code {code}") from None
         if not well:
-            raise said if isinstance(said, ConfigError) else Crash(said)
+            raise Crash(said) if isinstance(said, str) else said
         return said
 
     def close(self) -> None:
@@ -66,8 +71,8 @@ def _serve(line: Connection, make: Callable[[], Any]) -> None:
         try:
             thing = make() if thing is None else thing
             line.send((True, getattr(thing, method)(*arguments)))
-        except ConfigError as error:  # no fault of this world: no other would do better
-            line.send((False, error))
+        except (ConfigError, ImportError) as error:  # no fault of this world: no other would do better
+            line.send((False, (ConfigError if isinstance(error, ConfigError) else ImportError)(str(error))))
         except Exception as error:
             thing = None
             line.send((False, f"{type(error).__name__}: {error}"))

@@ -1,8 +1,12 @@
 """What a world of `robosuite` looks and moves like: two presets, and what each task puts where."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple
+
+import numpy as np
+
+from ..errors import ConfigError
 
 Colour = tuple[float, float, float]  # red, green, blue in 0..1, or beyond as a gain
 Name = Literal["source", "target"]
@@ -25,9 +29,17 @@ class Look:
     shadows: bool = False  # whether the lamp casts shadows; a tenth slower
     exposure: float = 1.0  # gain of the camera: more is brighter, up to clipping
     warmth: float = 0.0  # colour cast: more is redder, less is bluer
-    blur: float = 0.0  # of the lens, in pixels of a picture 100 pixels high
+    blur: float = 0.0  # of the lens: more smears a pixel more evenly over its neighbours, those of a small picture less
     noise: float = 0.0  # standard deviation of the sensor noise, of full scale
     depth_noise: float = 0.0  # standard deviation of measured depth, as a share of it
+
+    def __post_init__(self) -> None:
+        signed = {"lamp_left_m", "warmth"}
+        for f in fields(self):
+            if f.name not in signed and np.min(getattr(self, f.name)) < 0:
+                raise ConfigError(f"{f.name} must not be negative, but it is {getattr(self, f.name)}.")
+        if self.grain > 1:
+            raise ConfigError(f"grain is at most 1, not {self.grain}.")
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,11 @@ class Dynamics:
     mass: float = 1.0  # of the things to handle, as a multiple
     friction: float = 1.0  # of things and fingers, as a multiple: less slips
     damping: float = 1.0  # of the arm's joints, as a multiple: more is slower
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            if getattr(self, f.name) < 0 or (f.name in ("gain", "mass") and not getattr(self, f.name)):
+                raise ConfigError(f"{f.name} must be above 0, or 0 for a delay, not {getattr(self, f.name)}.")
 
 
 class Preset(NamedTuple):

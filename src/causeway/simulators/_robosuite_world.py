@@ -1,12 +1,14 @@
 """One world of `robosuite`, in the process that it has for itself."""
 
 import logging
+import os
 from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ConfigError, nearest
 from ..points import crop, farthest, unproject
 from ._robosuite_experts import EXPERTS
 from ._robosuite_eye import Eye, aim, paint
@@ -31,6 +33,7 @@ class World:
 
     def __init__(self, settings: Any, preset: Preset):
         logging.disable(logging.WARNING)  # robosuite warns of what nobody here uses
+        os.environ["MUJOCO_GL"] = settings.gl  # else the user's could name a library that is not there
         import mujoco
         import robosuite
 
@@ -53,10 +56,17 @@ class World:
         self.base = np.asarray(self.robot.base_pos)
         self._spread()
         self._change_dynamics()
+        self._refuse_unknown_cameras()
         aim(self.model, preset.camera, settings.cameras)
         paint(self.model, preset.look)
         self.eye: Eye | None = None  # made when something is first looked at
         self.large_eye: Eye | None = None  # for people
+
+    def _refuse_unknown_cameras(self) -> None:
+        known = [self.model.camera(number).name for number in range(self.model.ncam)]
+        for name in self.settings.cameras:
+            if name not in known:
+                raise ConfigError(f"simulator 'robosuite': there is no camera '{name}'. {nearest(name, known)}")
 
     def _spread(self) -> None:
         """Draw the things' places from the ranges of the layout."""
@@ -83,24 +93,20 @@ class World:
             for drawing in (self.env, *self.samplers):
                 drawing.rng = random
             self.env.reset()
-            self.uncovered = self._start()[1] > self._middle()
+            self.uncovered = self.place()[1] > self._middle()
             if self.settings.start == "anywhere" or (self.settings.start == "uncovered") == self.uncovered:
                 break
         else:
             raise ValueError(f"no start is '{self.settings.start}'")
-        self.seed, self.steps, self.end, self.lowest = seed, 0, "", self._start()[2] - LOST_M
+        self.seed, self.steps, self.end, self.lowest = seed, 0, "", self.place()[2] - LOST_M
         delay = round(self.preset.dynamics.delay_s * self.settings.rate_hz)
         still = np.zeros(self.env.action_dim, np.float32)
         still[-1] = -1  # open
         self.waiting = deque([still] * delay)
         return self._moment()
 
-    def thing(self) -> NDArray[np.float64]:
-        """Where the main thing is (3,), metres in the frame of the robot's base."""
-        place: NDArray[np.float64] = self._start() - self.base
-        return place
-
-    def _start(self) -> NDArray[np.float64]:
+    def place(self) -> NDArray[np.float64]:
+        """Where the main thing is (3,), metres in the world."""
         place: NDArray[np.float64] = self.data.xpos[self.sim.model.body_name2id(self.layout.thing)]
         return place
 
@@ -129,7 +135,7 @@ class World:
         self.steps += 1
         if self.env._check_success():
             self.end = "completed"
-        elif self._start()[2] < self.lowest:
+        elif self.place()[2] < self.lowest:
             self.end = "lost"
         elif self.steps >= self.limit_s * self.settings.rate_hz:
             self.end = "timeout"

@@ -62,6 +62,14 @@ class Config:
             raise ConfigError(f"points must be 1 or more, not {self.points}.")
         if not (0 < self.rate_hz <= self.controller_hz <= PHYSICS_HZ):
             raise ConfigError(f"needs 0 < rate_hz <= controller_hz <= {PHYSICS_HZ}.")
+        for name in ("rate_hz", "controller_hz"):
+            if PHYSICS_HZ % getattr(self, name):
+                raise ConfigError(
+                    f"{name} must divide the {PHYSICS_HZ} Hz of the physics, not be {getattr(self, name)}."
+                )
+        delay_s = self.settings().dynamics.delay_s
+        if delay_s * self.rate_hz % 1:
+            raise ConfigError(f"dynamics.delay_s = {delay_s} is no whole number of steps of {1 / self.rate_hz:g} s.")
 
     def build(self, count: int, seed: int = 0) -> "Robosuite":
         if find_spec("robosuite") is None:
@@ -84,7 +92,10 @@ Looks = tuple[NDArray[np.uint8], NDArray[np.float32] | None]  # pictures and clo
 
 
 class Seen(dict[str, Any]):
-    """An observation whose pictures, and with them its points, are made when the pictures are first asked for."""
+    """An observation whose pictures, and with them its points, are made when the pictures are first asked for.
+
+    They can no longer be made once the worlds have moved on.
+    """
 
     def __init__(self, state: NDArray[np.float32], look: Callable[[], Looks]):
         super().__init__(state=state)
@@ -124,6 +135,7 @@ class Robosuite(Simulator):
         self.moments, self.errors = [still] * count, [""] * count
         self.pictures = np.zeros((count, *shape), np.uint8)
         self.clouds = np.zeros((count, config.points, 3), np.float32)
+        self.age = 0  # observations so far
         self.episodes = 0  # begun so far without a seed of their own
 
     def reset(
@@ -206,7 +218,16 @@ class Robosuite(Simulator):
             return otherwise
 
     def _observation(self) -> Seen:
-        return Seen(np.stack([moment.state for moment in self.moments]), self._look)
+        self.age = age = self.age + 1
+
+        def look() -> Looks:
+            if age != self.age:
+                raise ValueError(
+                    "the worlds have moved on since this observation: read its images before the next step"
+                )
+            return self._look()
+
+        return Seen(np.stack([moment.state for moment in self.moments]), look)
 
     def _look(self) -> Looks:
         """(n, V, 3, H, W) and (n, P, 3): what the cameras show now; of a world at rest, what they last showed."""
