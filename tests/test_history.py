@@ -166,7 +166,7 @@ def test_an_agent_that_looks_at_one_frame_keeps_none(moments: Make) -> None:
     parts = identity.Config().build(), direct.Config().build(), none.Config().build()
     agent = Agent(Echo(recorded.spec), *parts)  # type: ignore[arg-type]
     agent.act(recorded.frames[:2], recorded.state[:2])
-    assert agent._past == ()
+    assert agent.memory.past == ()
 
 
 def test_worlds_and_recordings_are_compared_by_the_frame(tmp_path: Path, moments: Make) -> None:

@@ -26,11 +26,10 @@ class Agent:
     intervened: NDArray[np.bool_] = field(init=False, repr=False, compare=False)  # (n,) by the monitor, last
     plans: NDArray[np.float32] | None = field(init=False, repr=False, compare=False, default=None)  # (n, T, A)
     age: NDArray[np.int64] = field(init=False, repr=False, compare=False)  # (n,) actions of it carried out
-    _past: tuple[NDArray[Any], ...] = field(default=(), init=False, repr=False, compare=False)  # (n, O, ...) each
-    _fresh: NDArray[np.bool_] = field(init=False, repr=False, compare=False)  # (n,) who has seen nothing yet
+    memory: "Memory" = field(init=False, repr=False, compare=False)  # of what was seen last
 
     def __post_init__(self) -> None:
-        self.age = np.zeros(0, np.int64)
+        self.age, self.memory = np.zeros(0, np.int64), Memory(self.policy.spec.history)
         self.policy.eval()
         self.bridge.eval()
 
@@ -41,12 +40,12 @@ class Agent:
         self.age[fresh] = self.execute
         self.action.reset(fresh)
         self.monitor.reset(fresh)
-        self._forget(fresh)
+        self.memory.forget(fresh)
 
     @property
     def looks(self) -> bool:
         """Whether ``act`` needs pictures: some vehicle is about to plan anew, or to remember them for when it does."""
-        return bool((self.age + self.policy.spec.history > self.execute).any())
+        return bool((self.age + self.memory.history > self.execute).any())
 
     def act(
         self, images: NDArray[np.uint8] | None, state: NDArray[np.float32], points: NDArray[np.float32] | None = None
@@ -58,7 +57,7 @@ class Agent:
         if len(self.age) != len(state):
             self.reset(np.ones(len(state), bool))
         due = self.age >= self.execute
-        seen = () if images is None else self._remembered(images, state, *(() if points is None else (points,)))
+        seen = () if images is None else self.memory.stacked(images, state, *(() if points is None else (points,)))
         if due.any():
             fresh = self.plan(*(torch.from_numpy(part[due]) for part in seen))
             if self.plans is None:
@@ -89,27 +88,31 @@ class Agent:
         self.intervened = ((safe != meant) & np.isfinite(safe)).any(1)
         return safe
 
-    def _forget(self, fresh: NDArray[np.bool_]) -> None:
+
+class Memory:
+    """What n vehicles saw last: O frames, of which one that has seen fewer repeats the first."""
+
+    def __init__(self, history: int):
+        self.history = history
+        self.past: tuple[NDArray[Any], ...] = ()  # (n, O, ...) each
+        self.fresh: NDArray[np.bool_] = np.zeros(0, bool)  # (n,) who has seen nothing yet
+
+    def forget(self, fresh: NDArray[np.bool_]) -> None:
         """What the ``fresh`` (n,) vehicles see next is the first they see."""
         if fresh.all():
-            self._past = ()
-        elif self._past:
-            self._fresh = self._fresh | fresh
+            self.past = ()
+        elif self.past:
+            self.fresh = self.fresh | fresh
 
-    def _remembered(self, *seen: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        """What is ``seen`` now, (n, K, ...) each, after that of the last steps: (n, O * K, ...) each, oldest first.
-
-        A vehicle that has seen less than O steps repeats the first. To be told of every step, also of those in which
-        nothing is planned.
-        """
-        history = self.policy.spec.history
-        if history == 1:
+    def stacked(self, *seen: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """What is ``seen`` now, (n, K, ...) each, after that of the last looks: (n, O * K, ...) each, oldest first."""
+        if self.history == 1:
             return seen
-        if not self._past:
-            self._past = tuple(np.repeat(part[:, None], history, 1) for part in seen)
+        if not self.past:
+            self.past = tuple(np.repeat(part[:, None], self.history, 1) for part in seen)
         else:
-            self._past = tuple(np.concatenate([p[:, 1:], part[:, None]], 1) for p, part in zip(self._past, seen))
-            for past, part in zip(self._past, seen):
-                past[self._fresh] = part[self._fresh, None]
-        self._fresh = np.zeros(len(seen[0]), bool)
-        return tuple(past.reshape(len(past), -1, *past.shape[3:]) for past in self._past)
+            self.past = tuple(np.concatenate([p[:, 1:], part[:, None]], 1) for p, part in zip(self.past, seen))
+            for past, part in zip(self.past, seen):
+                past[self.fresh] = part[self.fresh, None]
+        self.fresh = np.zeros(len(seen[0]), bool)
+        return tuple(past.reshape(len(past), -1, *past.shape[3:]) for past in self.past)
