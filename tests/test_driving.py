@@ -109,6 +109,8 @@ def test_a_world_that_crashes_loses_its_episode_alone() -> None:
     found = driven(Worlds(dies={2: 1}), Counting())
     assert [t.error for t in found] == ["", "its wheel fell off", "", ""]
     assert [len(t.actions) for t in found] == [2, 1, 4, 5] and not found[1].end
+    found = driven(Worlds(dies={2: 3}), Counting())
+    assert (found[1].error, found[1].end) == ("its wheel fell off", ""), "even in the step in which it would have ended"
 
 
 def test_a_simulator_that_crashes_loses_the_episodes_at_hand_and_is_built_anew() -> None:
