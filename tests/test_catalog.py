@@ -126,3 +126,11 @@ def test_what_is_no_component_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_a_type_is_said_in_the_words_of_an_experiment_file(hint: Any, words: str) -> None:
     assert catalog.in_words(hint) == words
+
+
+def test_a_table_that_may_stand_for_a_setting_is_listed_after_it() -> None:
+    named = {s.name: s for s in catalog.settings(catalog.find("simulator", "robosuite").Config)}
+    assert named["look"].type == "'source' or 'target' or a table of settings" and named["look"].default == "None"
+    assert named["look.grain"].default == "0.0" and "stripes" in named["look.grain"].meaning
+    augment = {s.name for s in catalog.settings(catalog.find("method", "imitation").Config)}
+    assert "augment.blur" in augment and "augment" not in augment, "a table alone is its settings"
