@@ -129,6 +129,12 @@ def test_a_simulator_that_cannot_be_built_fails_every_episode_once(monkeypatch: 
     assert {t.error for t in found} == {"ZeroDivisionError: division by zero"}
 
 
+def test_a_simulator_that_is_no_simulator_fails_every_episode_once() -> None:
+    worlds = type("Nothing", (), {"build": lambda self, count, seed: object()})()
+    found = driven(worlds, Counting())
+    assert [t.name for t in found] == ["1", "2", "3", "4"] and all("num_envs" in t.error for t in found)
+
+
 def test_a_missing_library_is_no_crash_of_an_episode() -> None:
     with pytest.raises(ImportError, match="there is no library"):
         driven(Worlds(missing=True), Counting())

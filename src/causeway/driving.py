@@ -42,7 +42,7 @@ def drive(
                 raise
             except Exception as caught:  # a crash is a fact of these episodes, counted and never scored
                 error = f"{type(caught).__name__}: {caught}"
-                if drives.worlds is None:  # it was not even built: no other episode will be
+                if not drives.seeds:  # it was not even begun: no other episode will be
                     drives.seeds = [*left]
                     left.clear()
                 lost = {seed: drives.trace(world, error) for world, seed in enumerate(drives.seeds) if seed is not None}

@@ -104,7 +104,7 @@ def clouded(side: Domain) -> Domain:
 def test_imitation_learns_from_clouds(domains: Callable[..., tuple[Domain, Domain]]) -> None:
     torch.manual_seed(0)
     source, target = map(clouded, domains(60))
-    settings = {"policy": {"name": "pointnet"}, "augment": {"brightness": 0.5}, "batch": 32}
+    settings = {"policy": {"name": "pointnet"}, "batch": 32}
     settings["alignment"] = {"name": "coral"}
     method = config.component("method", {"name": "imitation", **settings}).build(source, target, seed=0)
     method.prepare()
@@ -117,8 +117,13 @@ def test_imitation_learns_from_clouds(domains: Callable[..., tuple[Domain, Domai
     assert method.eval().check()["tune/target"] < 0.25 * before
 
 
-def test_clouds_have_no_mirror(domains: Callable[..., tuple[Domain, Domain]]) -> None:
+@pytest.mark.parametrize(
+    "changed", [{"augment": {"mirror": ["steering"]}}, {"augment": {"brightness": 0.5}}, {"bridge": {"name": "noise"}}]
+)
+def test_clouds_are_not_changed_as_pictures_are(
+    changed: dict[str, object], domains: Callable[..., tuple[Domain, Domain]]
+) -> None:
     source, target = map(clouded, domains())
-    settings = {"policy": {"name": "pointnet"}, "augment": {"mirror": ["steering"]}}
-    with pytest.raises(ConfigError, match=r"augment\.mirror turns pictures"):
+    settings = {"policy": {"name": "pointnet"}, **changed}
+    with pytest.raises(ConfigError, match="augment and bridge change pictures"):
         config.component("method", {"name": "imitation", **settings}).build(source, target, seed=0)
