@@ -47,7 +47,7 @@ def test_both_domains_get_the_runs_seed_and_the_target_its_source(
 ) -> None:
     told: list[Any] = []
     monkeypatch.setattr(domain, "build", lambda *words: told.append(words) or words[0])
-    monkeypatch.setattr(domain, "refuse_mismatch", lambda *words: told.append(words))
+    monkeypatch.setattr(agreement, "refuse_mismatch", lambda *words: told.append(words))
     assert run.domains(one) == ("source", "target")  # type: ignore[comparison-overlap]
     e = one.experiment
     both = e.picture, 2, one.cache, 5
