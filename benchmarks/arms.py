@@ -1,6 +1,6 @@
 """robosuite's worlds: pictures a second with and without the fast settings, and episodes a second by processes.
 
-Usage: python benchmarks/robosuite.py [--task Lift] [--episodes 12] [--size 84]
+Usage: python benchmarks/arms.py (no name of a library: worlds are processes that import it from here) [--task Lift] [--episodes 12] [--size 84]
 The median of three timings of steps; episodes are timed once.
 """
 
@@ -26,7 +26,8 @@ def steps_a_second(config: Config, looks: bool, steps: int = 30) -> float:
         worlds.reset(seed=[0])
         began = time.perf_counter()
         for _ in range(steps):
-            seen, *_ = worlds.step(np.zeros((1, 7), np.float32))
+            seen, _, _, _, info = worlds.step(np.zeros((1, 7), np.float32))
+            assert not info["error"][0], info["error"][0]
             if looks:
                 seen["images"]
         rates.append(steps / (time.perf_counter() - began))
@@ -42,6 +43,7 @@ def episodes_a_second(config: Config, episodes: int, every: int) -> float:
     began, done, step = time.perf_counter(), 0, 0
     while done < episodes:
         seen, _, _, _, info = worlds.step(worlds.expert())
+        assert not any(info["error"]), info["error"]
         step += 1
         if step % every == 0:
             seen["images"]
