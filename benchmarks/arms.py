@@ -1,7 +1,7 @@
 """robosuite's worlds: pictures a second with and without the fast settings, and episodes a second by processes.
 
 Usage: python benchmarks/arms.py [--task Lift] [--episodes 12] [--size 84]
-The file bears no library's name: worlds are processes that import from here. The median of three timings of steps; episodes are timed once.
+The file bears no library's name: worlds are processes that import from here. Steps are the median of three timings.
 """
 
 import argparse
