@@ -41,6 +41,7 @@ from ._lanes_track import chart, draw, shades
 from ._lanes_traffic import Traffic, collides, plan
 from ._lanes_vehicle import CAR_LENGTH_AHEAD_M, Vehicles
 from ._lanes_wrappers import Randomized, Single
+from ._presets import mixed
 
 __all__ = [
     "CLASSES",
@@ -101,13 +102,7 @@ class Config:
 
     def settings(self) -> Preset:
         """The look, camera and dynamics that the preset and the settings that replace parts of it come to."""
-        own = zip((self.look, self.camera, self.dynamics), Preset._fields)
-        return Preset(
-            *(  # type: ignore[arg-type]
-                getattr(PRESETS[value or self.preset], part) if isinstance(value, str | None) else value
-                for value, part in own
-            )
-        )
+        return mixed(PRESETS, self.preset, self.look, self.camera, self.dynamics)
 
 
 class Lanes(Simulator):

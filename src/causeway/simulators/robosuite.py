@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, MissingExtra
 from . import Simulator
+from ._presets import mixed
 from ._processes import Crash, Remote
 from ._robosuite_eye import refuse_blind
 from ._robosuite_presets import PRESETS, Camera, Dynamics, Look, Name, Preset, Task
@@ -79,13 +80,7 @@ class Config:
 
     def settings(self) -> Preset:
         """The look, camera and dynamics that the preset and the settings that replace parts of it come to."""
-        own = zip((self.look, self.camera, self.dynamics), Preset._fields)
-        return Preset(
-            *(  # type: ignore[arg-type]
-                getattr(PRESETS[value or self.preset], part) if isinstance(value, str | None) else value
-                for value, part in own
-            )
-        )
+        return mixed(PRESETS, self.preset, self.look, self.camera, self.dynamics)
 
 
 Looks = tuple[NDArray[np.uint8], NDArray[np.float32] | None]  # pictures and clouds
