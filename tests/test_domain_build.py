@@ -157,8 +157,22 @@ def test_a_domain_remembers_its_simulator_crop_and_cache(tmp_path: Path) -> None
 def test_a_simulator_must_show_and_ask_what_the_recordings_do(
     names: dict[str, tuple[str, ...]], sentence: str, tmp_path: Path
 ) -> None:
+    world = Worlds(**names)
     with pytest.raises(DataError, match=sentence):
-        build(tmp_path, simulator=Worlds(**names))
+        build(tmp_path, simulator=world)
+    assert not world.open
+
+
+def test_cameras_go_together_by_place_and_the_same_names_elsewhere_are_a_slip(tmp_path: Path) -> None:
+    recorded = replace(build(tmp_path).unlabelled, cameras=("front", "hand"))
+    names = (), ("steering", "throttle")
+    for cameras in (("front", "hand"), ("left", "right"), ("hand", "left")):
+        agreement.refuse_other_kind("here", recorded, replace(recorded, cameras=cameras))
+        agreement.refuse_other_world(Worlds(cameras=cameras), 2, *names, 0, recorded)
+    with pytest.raises(DataError, match="same cameras in another order: front, hand and hand, front"):
+        agreement.refuse_other_kind("here", recorded, replace(recorded, cameras=("hand", "front")))
+    with pytest.raises(DataError, match="recordings and the simulator have the same cameras in another order"):
+        agreement.refuse_other_world(Worlds(cameras=("hand", "front")), 2, *names, 0, recorded)
 
 
 def test_a_simulator_must_be_as_fast_as_the_recordings_where_actions_are_chained(tmp_path: Path) -> None:

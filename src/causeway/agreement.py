@@ -1,5 +1,6 @@
 """Whether recordings, worlds and policies fit one another: what they show, ask and mean, and how fast."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,20 +40,22 @@ def refuse_other_world(
 
     Where the recordings themselves are at hand, the world must also be as fast where actions or frames are chained.
     """
-    worlds = simulator.build(count=1, seed=0)
-    for what, ours, theirs in (
-        ("cameras", cameras, len(worlds.cameras)),
-        ("state", state, worlds.state_names),
-        ("actions", actions, worlds.action_names),
-        ("points", points, worlds.points if points else 0),  # those that nobody learned from are not looked at
-    ):
-        if ours != theirs:
-            advice = " Set points = false in the dataset, or depth = true in the simulator." if what == "points" else ""
-            raise DataError(f"The recordings and the simulator differ in {what}: {ours} and {theirs}.{advice}")
-    if recorded is not None:
-        chained = recorded.horizon, recorded.history
-        refuse_other_rate("recordings", rate(recorded), "simulator", worlds.rate_hz, *chained)
-    worlds.close()
+    with closing(simulator.build(count=1, seed=0)) as worlds:
+        for what, ours, theirs in (
+            ("cameras", cameras, len(worlds.cameras)),
+            ("state", state, worlds.state_names),
+            ("actions", actions, worlds.action_names),
+            ("points", points, worlds.points if points else 0),  # those that nobody learned from are not looked at
+        ):
+            if ours != theirs:
+                advice = (
+                    " Set points = false in the dataset, or depth = true in the simulator." if what == "points" else ""
+                )
+                raise DataError(f"The recordings and the simulator differ in {what}: {ours} and {theirs}.{advice}")
+        if recorded is not None:
+            chained = recorded.horizon, recorded.history
+            refuse_other_rate("recordings", rate(recorded), "simulator", worlds.rate_hz, *chained)
+            refuse_other_order("recordings", recorded.cameras, "simulator", worlds.cameras)
 
 
 def refuse_mismatch(source: Domain, target: Domain, horizon: int) -> None:
@@ -60,6 +63,15 @@ def refuse_mismatch(source: Domain, target: Domain, horizon: int) -> None:
     ours, theirs = source.unlabelled, target.unlabelled
     refuse_other_kind("source and target", ours, theirs)
     refuse_other_rate("source", rate(ours), "target", rate(theirs), horizon, ours.history)
+
+
+def refuse_other_order(one: str, ours: tuple[str, ...], other: str, theirs: tuple[str, ...]) -> None:
+    """Cameras go together by their places, under whatever names; the same names in other places are a mistake."""
+    if ours != theirs and sorted(ours) == sorted(theirs):
+        raise DataError(
+            f"The {one} and the {other} have the same cameras in another order: {', '.join(ours)} and "
+            f"{', '.join(theirs)}. Give cameras in one order in both."
+        )
 
 
 def refuse_other_rate(one: str, a: float, other: str, b: float, horizon: int, history: int) -> None:
@@ -94,6 +106,7 @@ def refuse_other_kind(where: str, a: Moments, b: Moments) -> None:
             raise DataError(
                 f"[{where}] the two datasets differ in {what}: {first} and {second}. Choose the same in both."
             )
+    refuse_other_order("one dataset", a.cameras, "other", b.cameras)
 
 
 def refuse_other_policy(spec: Spec, names: Names, recorded: Moments) -> None:

@@ -112,6 +112,7 @@ def moments(dataset: Dataset, frames: NDArray[np.uint8], horizon: int, history: 
         episode_names=tuple(episode.name for episode in episodes),
         history=history,
         points=_clouds(dataset),
+        cameras=dataset.cameras,
     )
 
 

@@ -77,6 +77,7 @@ class Moments:
     episode_names: tuple[str, ...] = ()  # by the numbers in ``episode``
     history: int = 1  # O, how many frames a moment shows: its own and those before it
     points: NDArray[np.float16] | None = None  # (M, P, 3) metres in the robot's frame, to half a millimetre at 1 m
+    cameras: tuple[str, ...] = ()  # V names
 
     def __len__(self) -> int:
         return len(self.rows)

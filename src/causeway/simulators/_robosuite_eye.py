@@ -53,17 +53,18 @@ class Eye:
             self.views.append(view)
         self.depths = np.empty((len(cameras), height, width), np.float32)  # of the pictures last seen, in metres
 
-    def see(self, data: Any, random: np.random.Generator) -> NDArray[np.uint8]:
-        """(V, 3, H, W): what the cameras show now; ``depths`` then holds how far each pixel is."""
+    def see(self, data: Any, random: np.random.Generator, depth: bool = False) -> NDArray[np.uint8]:
+        """(V, 3, H, W): what the cameras show now; with ``depth``, ``depths`` then holds how far each pixel is."""
         mujoco, rectangle = self.mujoco, self.mujoco.MjrRect(0, 0, self.width, self.height)
         self.context.make_current()  # there may be another eye
         pictures = np.empty((len(self.views), self.height, self.width, 3), np.uint8)
-        for view, picture, depth in zip(self.views, pictures, self.depths):
+        for view, picture, far in zip(self.views, pictures, self.depths):
             everything = mujoco.mjtCatBit.mjCAT_ALL
             mujoco.mjv_updateScene(self.model, data, self.shown, None, view, everything, self.scene)
             mujoco.mjr_render(rectangle, self.scene, self.gpu)
-            mujoco.mjr_readPixels(picture, depth, rectangle, self.gpu)
-        self.depths = self._metres(self.depths[:, ::-1])
+            mujoco.mjr_readPixels(picture, far if depth else None, rectangle, self.gpu)
+        if depth:
+            self.depths = self._metres(self.depths[:, ::-1])
         seen = _sensed(pictures[:, ::-1], self.look, random)  # OpenGL counts rows from below
         return np.ascontiguousarray(seen.transpose(0, 3, 1, 2))
 

@@ -161,7 +161,7 @@ class World:
     def see(self) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
         """(V, 3, H, W), what the cameras show now, and with ``depth`` the cloud they measure (P, 3), base frame."""
         self.eye = self.eye or self._eye(1)
-        images = self.eye.see(self.data, self._noise(0))
+        images = self.eye.see(self.data, self._noise(0), self.settings.depth)
         return images, self._cloud(self.eye) if self.settings.depth else None
 
     def show(self) -> NDArray[np.uint8]:
