@@ -149,10 +149,10 @@ def test_pairs_agree_in_the_label_that_is_chosen() -> None:
     for label, partners in (("action", [1, 0]), ("actions", [1, 0]), ("state", [0, 1])):
         align = Config(label=label, relative=False).build(2, 2)  # type: ignore[arg-type]
         align(own, other, 0.0)
-        assert align._plan is not None and align._plan.argmax(1).tolist() == partners
+        assert align.plan is not None and align.plan.argmax(1).tolist() == partners
     first = Config(label="action", relative=False, blur=1.0, reach=math.inf).build(2, 2)
     first(Joint(z, actions), Joint(z, actions * torch.tensor([[1.0], [50.0]])), 0.0)
-    assert first._plan is not None and first._plan.argmax(1).tolist() == [0, 1], "what follows is not compared"
+    assert first.plan is not None and first.plan.argmax(1).tolist() == [0, 1], "what follows is not compared"
     with pytest.raises(ConfigError, match="there are none: set label = 'actions', or record a state"):
         Config(label="state").build(2, 2)(Joint(z, actions), Joint(z, actions), 0.0)
 
@@ -340,7 +340,7 @@ def test_actions_decide_which_features_are_paired() -> None:
     z, x = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [1.0]])
     crossed = Config(1.0, 50.0, relative=False, blur=0.05).build(1, 1)
     crossed(Joint(z, x), Joint(z, x.flip(0)), 0.0)
-    assert crossed._plan is not None and crossed._plan.trace() < 0.01 < 0.5 < crossed._plan.sum()
+    assert crossed.plan is not None and crossed.plan.trace() < 0.01 < 0.5 < crossed.plan.sum()
 
 
 def test_order_does_not_matter_and_distances_survive_a_far_origin() -> None:
@@ -400,7 +400,7 @@ def test_notes_tell_what_was_matched() -> None:
     assert align.notes() == {}
     align(joint(s), joint(s[:2]), 0.0)
     notes = align.notes()
-    plan = align._plan
+    plan = align.plan
     assert plan is not None and plan[2:].sum() < 1e-6
     assert notes["transported_mass"] == pytest.approx(plan.sum().item())
     assert 0.4 < notes["unmatched_source"] < 0.6
@@ -412,7 +412,7 @@ def test_notes_tell_what_was_matched() -> None:
 
 def test_notes_by_hand() -> None:
     align = Config().build(1, 1)
-    align._plan = torch.tensor([[0.125, 0.125], [0.25, 0.0], [0.0, 0.0]])  # of three moments, two sent 1/4 each
+    align.plan = torch.tensor([[0.125, 0.125], [0.25, 0.0], [0.0, 0.0]])  # of three moments, two sent 1/4 each
     assert align.notes() == pytest.approx(
         {
             "transported_mass": 0.5,
@@ -440,8 +440,8 @@ def test_a_relative_cost_has_the_gradient_of_its_mean_too() -> None:
     found = torch.autograd.grad(loss, (zs, zt))
     distance = (zs[:, None] - zt).square().sum(2)
     cost = 0.7 * distance / distance.mean()
-    assert align._plan is not None
-    wanted = torch.autograd.grad((align._plan * cost).sum(), (zs, zt))
+    assert align.plan is not None
+    wanted = torch.autograd.grad((align.plan * cost).sum(), (zs, zt))
     assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(found, wanted))
     middle = (zs.mean(0) + zt.mean(0)).detach() / 2
     shrinking = ((zs - middle) * found[0]).sum().detach() + ((zt - middle) * found[1]).sum().detach()

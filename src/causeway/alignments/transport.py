@@ -71,13 +71,13 @@ class Transport(Alignment):
         super().__init__()
         self.config = config
         self.paired = config.plan == "paired"
-        self._plan: Tensor | None = None
+        self.plan: Tensor | None = None  # (N, M) of the last batch, without gradient
 
     def forward(self, source: Joint, target: Joint, progress: float) -> Tensor:
         clouds = source.features, target.features, self._label(source), self._label(target)
         loss: Tensor
-        loss, self._plan = (_through if self.config.gradient == "unrolled" else _Held.apply)(*clouds, self.config)
-        if self._plan.sum() < NOTHING:
+        loss, self.plan = (_through if self.config.gradient == "unrolled" else _Held.apply)(*clouds, self.config)
+        if self.plan.sum() < NOTHING:
             say_once(
                 f"transport leaves all of a batch unmatched: every pair costs more than reach = {self.config.reach:g} "
                 "allows, and none is pulled. Raise method.alignment.reach, or lower feature_weight and action_weight."
@@ -101,12 +101,12 @@ class Transport(Alignment):
         transported_mass = sum P                   plan_entropy = -sum p log p, in nats; 0 where nothing is moved
         unmatched_source = sum (1/N - P 1)+        spread = exp(plan_entropy + sum m log m), partners of a moment
         """
-        if self._plan is None:
+        if self.plan is None:
             return {}
-        row = self._plan.sum(1)
+        row = self.plan.sum(1)
         mass = row.sum()
         whole = mass.clamp(min=torch.finfo(mass.dtype).eps)
-        entropy, of_rows = (torch.special.entr(part / whole).sum() for part in (self._plan, row))
+        entropy, of_rows = (torch.special.entr(part / whole).sum() for part in (self.plan, row))
         return {
             "transported_mass": float(mass),
             "plan_entropy": float(entropy),
