@@ -164,6 +164,25 @@ def test_resnet_shrinks_by_four_before_its_stages_and_may_end_in_points() -> Non
     assert points.shape == (2, 10) and points.abs().max() <= 1
 
 
+def test_a_cnn_finds_keypoints_on_a_quarter_size_grid_and_they_move_with_what_they_lie_on() -> None:
+    torch.manual_seed(0)
+    made = build("cnn", channels=(8, 16, 24, 16), keypoints=5)
+    assert reaching(made.eye[-2], lambda: made.embed(pictures())).shape == (2, 16, 16, 24)
+    points = made.embed(pictures())
+    assert points.shape == (2, 10) and points.abs().max() <= 1
+    maps = made.eye[-2].maps
+    with torch.no_grad():  # a map that is bright where the picture is
+        maps.weight.zero_()
+    thing = torch.zeros(2, 1, 3, 64, 96, dtype=torch.uint8)
+    thing[0, :, :, 20:28, 20:28] = thing[1, :, :, 28:36, 52:60] = 255
+    seen = reaching(made.eye[-2], lambda: made.embed(thing))
+    channel = int((seen.amax((2, 3)) - seen.mean((2, 3))).mean(0).argmax())
+    with torch.no_grad():
+        maps.weight[0, channel] = 50.0
+    first, second = made.embed(thing)[:, :2]
+    assert (second - first).tolist() == pytest.approx([16 / 23, 4 / 15], abs=0.05), "8 of 24 columns, 2 of 16 rows"
+
+
 def test_resnet_reads_safetensors_and_names_what_is_not_there(tmp_path: Path) -> None:
     made = resnet.Config(weights=str(tmp_path / "r.safetensors")).build(SPEC)
     with pytest.raises(ConfigError, match="weights: there is no file"):

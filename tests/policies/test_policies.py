@@ -12,6 +12,7 @@ import torch
 from causeway.data import Moments, Spec
 from causeway.errors import ConfigError
 from causeway.policies import cnn, dino, resnet, squeezenet
+from causeway.policies._keypoints import spatial_softmax
 
 SPEC = Spec(cameras=1, height=64, width=96, state=1, horizon=1, action=2)
 
@@ -85,7 +86,7 @@ def test_resnet_begins_from_a_state_dict_of_the_fields_names(tmp_path: Path) -> 
 def test_spatial_softmax_points_at_the_brightest_place() -> None:
     maps = torch.full((1, 1, 5, 9), -20.0)
     maps[0, 0, 1, 8] = 20.0
-    assert resnet.spatial_softmax(maps)[0, 0].tolist() == pytest.approx([1.0, -0.5], abs=1e-4)
+    assert spatial_softmax(maps)[0, 0].tolist() == pytest.approx([1.0, -0.5], abs=1e-4)
 
 
 def test_dino_loads_from_a_folder_and_stays_as_it_is(tmp_path: Path) -> None:

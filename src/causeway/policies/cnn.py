@@ -1,4 +1,4 @@
-"""A small convolutional policy trained from scratch: five convolutions, a bottleneck, a head.
+"""A small convolutional policy trained from scratch: five convolutions, keypoints if asked for, a bottleneck, a head.
 
 Group normalization keeps the two domains of a mixed batch from leaking into each other's statistics.
 """
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..data import Spec
 from ..heads import laplace
 from . import Sighted, floats
+from ._keypoints import Keypoints
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Config:
     """The size of the network."""
 
     channels: tuple[int, ...] = (24, 32, 48, 64, 64)  # of each convolution; raising them learns more, slower
+    keypoints: int = 0  # 0 keeps the grid; K > 0 finds K points on a quarter-size one, by spatial softmax
     bottleneck: int = 64  # D, size of the feature where the domains meet
     head: Any = field(default_factory=laplace.Config)  # what turns features into actions
     dropout: float = 0.1  # share of the embedding dropped in training
@@ -29,19 +31,23 @@ class Config:
 
 
 class Convolutional(Sighted):
-    """Strided convolutions over each camera, flattened so that places in the picture stay places in the feature."""
+    """Strided convolutions over each camera, flattened so that places in the picture stay places in the feature, or
+    read as the places of keypoints, which move with what they lie on wherever that is."""
 
     def __init__(self, config: Config, spec: Spec):
         layers: list[nn.Module] = []
         before = 3
         for i, after in enumerate(config.channels):
-            kernel, stride = (5, 2) if i < 3 else (3, 1 + (i == 3))
+            strided = i < 2 if config.keypoints else i < 4
+            kernel, stride = 5 if i < 3 else 3, 1 + strided
             layers += [
                 nn.Conv2d(before, after, kernel, stride, kernel // 2),
                 nn.GroupNorm(math.gcd(8, after), after),
                 nn.ReLU(),
             ]
             before = after
+        if config.keypoints:
+            layers.append(Keypoints(before, config.keypoints))
         eye = nn.Sequential(*layers, nn.Flatten())
         with torch.no_grad():
             embedding = eye(torch.zeros(1, 3, spec.height, spec.width)).shape[1] * spec.cameras

@@ -16,6 +16,7 @@ from ..data import Spec
 from ..errors import ConfigError
 from ..heads import laplace
 from . import Sighted, floats
+from ._keypoints import Keypoints
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -95,14 +96,14 @@ class ResNet(Sighted):
         for number, (inputs, outputs, stride) in enumerate(stages, 1):
             blocks = (Block(inputs, outputs, stride, normal), Block(outputs, outputs, 1, normal))
             self.body[f"layer{number}"] = nn.Sequential(*blocks)
-        self.points = nn.Conv2d(8 * w, config.keypoints, 1) if config.keypoints else None
+        self.points = Keypoints(8 * w, config.keypoints) if config.keypoints else None
 
     def embed(self, images: Tensor, points: Tensor | None = None) -> Tensor:
         x = self.body["bn1"](self.body["conv1"]((floats(images) - self.mean) / self.std)).relu_()
         x = nn.functional.max_pool2d(x, 3, 2, 1)
         for number in range(1, 5):
             x = self.body[f"layer{number}"](x)
-        x = nn.functional.adaptive_avg_pool2d(x, (3, 4)) if self.points is None else spatial_softmax(self.points(x))
+        x = nn.functional.adaptive_avg_pool2d(x, (3, 4)) if self.points is None else self.points(x)
         return x.reshape(len(images), -1)
 
     def begin(self) -> None:
@@ -117,12 +118,3 @@ class ResNet(Sighted):
             self.body.load_state_dict(wanted)
         except RuntimeError as error:
             raise ConfigError(f"{path} does not hold a ResNet-18: {error}") from None
-
-
-def spatial_softmax(maps: Tensor) -> Tensor:
-    """(B, K, H, W) -> (B, K, 2): where each map is brightest on average, x and y in -1..1."""
-    height, width = maps.shape[2:]
-    share = maps.flatten(2).softmax(2).reshape(maps.shape)
-    x = (share.sum(2) * torch.linspace(-1, 1, width, device=maps.device)).sum(2)
-    y = (share.sum(3) * torch.linspace(-1, 1, height, device=maps.device)).sum(2)
-    return torch.stack([x, y], 2)
