@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
+from ..past import Past
 from . import ActionMap
 
 
@@ -30,17 +31,16 @@ class Smooth(ActionMap):
 
     def __init__(self, config: Config):
         self.config = config
-        self.last: NDArray[np.float32] | None = None
+        self.past = Past()
 
     def reset(self, fresh: NDArray[np.bool_]) -> None:
-        if self.last is None or len(self.last) != len(fresh):
-            self.last = None
-        else:
-            self.last[fresh] = np.nan
+        self.past.forget(fresh)
 
     def __call__(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
         now = chunk[:, 0]
-        past = now if self.last is None else np.where(np.isnan(self.last), now, self.last)
+        past = self.past.before(now)
+        past = np.where(np.isnan(past), now, past)
         mixed = self.config.memory * past + (1 - self.config.memory) * now
-        self.last = mixed.astype(np.float32).clip(self.config.low, self.config.high)
-        return self.last.copy()
+        command = mixed.astype(np.float32).clip(self.config.low, self.config.high)
+        self.past.keep(command)
+        return command

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
+from ..past import Past
 from . import Monitor
 
 
@@ -30,20 +31,17 @@ class Limits(Monitor):
 
     def __init__(self, config: Config):
         self.config = config
-        self.last: NDArray[np.float32] | None = None
+        self.past = Past()
 
     def reset(self, fresh: NDArray[np.bool_]) -> None:
-        if self.last is None or len(self.last) != len(fresh):
-            self.last = None
-        else:
-            self.last[fresh] = np.nan
+        self.past.forget(fresh)
 
     def __call__(self, command: NDArray[np.float32]) -> NDArray[np.float32]:
         c = self.config
-        past = np.full_like(command, np.nan) if self.last is None else self.last
+        past = self.past.before(command)
         begun = np.isfinite(past)
         anchor = np.where(begun, past, 0.0)
         safe = np.where(np.isfinite(command), command, anchor).clip(c.low, c.high)
         safe = np.where(begun, safe.clip(anchor - c.change, anchor + c.change), safe).astype(np.float32)
-        self.last = safe.copy()
+        self.past.keep(safe)
         return safe
