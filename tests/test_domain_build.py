@@ -164,7 +164,9 @@ def test_a_simulator_must_show_and_ask_what_the_recordings_do(
 
 
 def test_cameras_go_together_by_place_and_the_same_names_elsewhere_are_a_slip(tmp_path: Path) -> None:
-    recorded = replace(build(tmp_path).unlabelled, cameras=("front", "hand"))
+    recorded = build(tmp_path).unlabelled
+    assert recorded.cameras == ("front",)
+    recorded = replace(recorded, cameras=("front", "hand"))
     names = (), ("steering", "throttle")
     for cameras in (("front", "hand"), ("left", "right"), ("hand", "left")):
         agreement.refuse_other_kind("here", recorded, replace(recorded, cameras=cameras))
