@@ -17,12 +17,11 @@ from causeway.evaluate import Evaluation
 from causeway.metrics import Trace
 from causeway.monitors import none
 from causeway.policies import cnn
+from causeway.simulators import Seen
 
 
 class Counting:
     """Commands how many commands it gave in all, and the state. Its monitor intervenes in every second one."""
-
-    looks = True
 
     def __init__(self) -> None:
         self.resets: list[list[bool]] = []
@@ -31,6 +30,7 @@ class Counting:
 
     def reset(self, fresh: np.ndarray) -> None:
         self.resets.append(fresh.tolist())
+        self.looks = np.ones(len(fresh), bool)
 
     def act(self, images: np.ndarray, state: np.ndarray, points: object = None) -> np.ndarray:
         self.seen.append(images)
@@ -176,6 +176,54 @@ def test_pictures_are_read_only_when_a_plan_has_run_out(monkeypatch: pytest.Monk
     monkeypatch.setattr(driving, "resized", look)
     found = driven(Worlds(), Agent(policy, *parts, execute=2), episodes=2)  # type: ignore[arg-type]
     assert [t.actions[:, 0].tolist() for t in found] == [[0, 1], [0, 1, 20]] and len(looked) == 2
+
+
+class Dear(Worlds):
+    """Worlds that show nothing unless somebody looks, and then their step alone."""
+
+    def seen(self) -> Any:
+        def look(worlds: np.ndarray) -> tuple[np.ndarray, None]:
+            self.looked.append(worlds.tolist())
+            shown = np.where(worlds, self.t, 99)
+            return np.broadcast_to(shown[:, None, None, None, None], (self.num_envs, 1, 3, 4, 6)).astype(np.uint8), None
+
+        self.looked: list[list[bool]] = getattr(self, "looked", [])
+        return Seen(self.t[:, None].astype(np.float32), look)
+
+
+def test_only_worlds_whose_plans_have_run_out_make_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seed 0 takes a step and is followed by 2, seed 1 two and is followed by 3; two actions of each plan are used."""
+    policy = cnn.Config(channels=(8,), bottleneck=8).build(Spec(1, 4, 6, 1, 3, 2))
+    shown: list[int] = []
+
+    def act(images: torch.Tensor, state: torch.Tensor, points: object) -> torch.Tensor:
+        shown.extend(images[:, 0, 0, 0, 0].tolist())
+        return torch.zeros(len(images), 3, 2)
+
+    monkeypatch.setattr(policy, "act", act)
+    worlds, parts = Dear(), (identity.Config().build(), First(), none.Config().build())
+    agent = Agent(policy, *parts, execute=2)  # type: ignore[arg-type]
+    drive(agent, worlds, Evaluation(episodes=4, first_seed=0, worlds=2), (4, 6))
+    both, first, second = [True, True], [True, False], [False, True]
+    assert worlds.looked[:5] == [both, first, second, first, second]
+    assert shown[:6] == [0, 0, 0, 0, 2, 2], "what a world shows when it plans"
+
+
+def test_what_is_made_on_demand_is_made_for_those_who_look() -> None:
+    asked: list[list[bool]] = []
+
+    def look(worlds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        asked.append(worlds.tolist())
+        return np.zeros((2, 1, 3, 8, 12), np.uint8), np.full((2, 5, 3), len(asked), np.float32)
+
+    seen = Seen(np.ones((2, 1), np.float32), look)
+    images, state, points = driving.observed(seen, (4, 6), None, np.array([False, True]))
+    assert images is not None and images.shape == (2, 1, 3, 4, 6) and state.tolist() == [[1], [1]]
+    assert points is not None and (points == 1).all()
+    assert driving.observed(seen, (4, 6), None, np.zeros(2, bool))[::2] == (None, None) and asked == [[False, True]]
+    assert seen["images"].shape == (2, 1, 3, 8, 12) and (seen["points"] == 2).all() and asked[1:] == [[True, True]]
+    with pytest.raises(KeyError):
+        seen["sound"]
 
 
 class First:

@@ -24,14 +24,12 @@ class Counting:
     Its monitor intervenes in every second one.
     """
 
-    looks = True
-
     def __init__(self) -> None:
         self.resets: list[list[bool]] = []
 
     def reset(self, fresh: np.ndarray) -> None:
         self.resets.append(fresh.tolist())
-        self.count = 0
+        self.looks, self.count = np.ones(len(fresh), bool), 0
 
     def act(self, images: np.ndarray, state: np.ndarray, points: np.ndarray | None = None) -> np.ndarray:
         self.points = points

@@ -153,11 +153,36 @@ def test_an_agent_that_looks_seldom_remembers_the_frames_before_its_plans(moment
     agent.command = lambda chunk: chunk[:, 0]  # type: ignore[method-assign]
     agent.reset(np.ones(1, bool))
     for row in range(9):
-        looked.append(agent.looks)
+        looked.append(bool(agent.looks[0]))
         agent.act(recorded.frames[[row]] if looked[-1] else None, recorded.state[[row]])
     assert looked == [True, False, True, True, True, False, True, True, True]
     for (images, state), row in zip(shown, (0, 4, 8), strict=True):
         batch = recorded.take(np.array([row]))
+        assert torch.equal(images, batch.images) and torch.equal(state, batch.state)
+
+
+def test_what_vehicles_show_when_nobody_looks_is_not_remembered(moments: Make) -> None:
+    recorded = two_cameras(moments, history=2)
+    parts = identity.Config().build(), direct.Config().build(), none.Config().build()
+    agent, shown = Agent(Echo(recorded.spec), *parts, execute=4), []  # type: ignore[arg-type]
+    plan = agent.plan
+    agent.plan = lambda images, state: shown.append((images, state)) or plan(images, state)  # type: ignore[method-assign]
+    agent.command = lambda chunk: chunk[:, 0]  # type: ignore[method-assign]
+    agent.reset(np.ones(2, bool))
+    rows, looked = np.array([0, 20]), []
+    for step in range(7):
+        if step == 2:
+            agent.reset(np.array([False, True]))
+        looks = agent.looks
+        looked.append(looks.tolist())
+        images = recorded.frames[rows + step].copy()
+        images[~looks] = 99
+        agent.act(images if looks.any() else None, recorded.state[rows + step])
+    both, first, second = [True, True], [True, False], [False, True]
+    assert looked == [both, [False, False], second, first, first, second, second]
+    for (images, state), place in zip(shown, ([0, 20], [22], [4], [26]), strict=True):
+        begun = replace(recorded, episode=np.arange(40) // 20 + (np.arange(40) >= 22))
+        batch = begun.take(np.array(place))
         assert torch.equal(images, batch.images) and torch.equal(state, batch.state)
 
 

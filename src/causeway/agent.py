@@ -43,21 +43,22 @@ class Agent:
         self.memory.forget(fresh)
 
     @property
-    def looks(self) -> bool:
-        """Whether ``act`` needs pictures: some vehicle is about to plan anew, or to remember them for when it does."""
-        return bool((self.age + self.memory.history > self.execute).any())
+    def looks(self) -> NDArray[np.bool_]:
+        """(n,) whose pictures ``act`` needs: of those about to plan anew, or to remember them for when they do."""
+        return self.age + self.memory.history > self.execute
 
     def act(
         self, images: NDArray[np.uint8] | None, state: NDArray[np.float32], points: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """Pictures (n, V, 3, H, W) at the policy's size, state (n, S), perhaps points (n, P, 3) -> commands (n, A).
 
-        ``images`` may be None while nobody ``looks``.
+        Pictures and points of vehicles that do not ``looks`` may hold anything, and be None while nobody does.
         """
         if len(self.age) != len(state):
             self.reset(np.ones(len(state), bool))
         due = self.age >= self.execute
-        seen = () if images is None else self.memory.stacked(images, state, *(() if points is None else (points,)))
+        clouds = () if points is None else (points,)
+        seen = () if images is None else self.memory.stacked(images, state, *clouds)
         if due.any():
             fresh = self.plan(*(torch.from_numpy(part[due]) for part in seen))
             if self.plans is None:

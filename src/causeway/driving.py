@@ -14,6 +14,7 @@ from .errors import ConfigError
 from .evaluate import Evaluation
 from .metrics import Trace
 from .progress import counted
+from .simulators import Seen
 
 Step = tuple[NDArray[np.float32], dict[str, float]]  # the command (A,), and what the world said of itself then
 
@@ -71,9 +72,7 @@ class _Drives:
 
     def step(self) -> list[tuple[int, Trace]]:
         """One step of all worlds; the episodes that have ended by it."""
-        looks = self.agent.looks  # else nothing is rendered
-        shown = observed(self.seen, self.picture, self.crop) if looks else (None, self.seen["state"], None)
-        command = self.agent.act(*shown)
+        command = self.agent.act(*observed(self.seen, self.picture, self.crop, self.agent.looks))
         busy = np.array([seed is not None for seed in self.seeds])
         if not np.isfinite(command[busy]).all():
             raise FloatingPointError(f"the agent's command is {command[busy][~np.isfinite(command[busy])][0]}")
@@ -124,10 +123,16 @@ class _Drives:
 
 
 def observed(
-    seen: Mapping[str, Any], picture: tuple[int, int], crop: Crop | None
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32] | None]:
-    """What an Agent is shown of a simulator's observation: pictures, state, and points where there are some."""
-    return resized(seen["images"], picture, crop), seen["state"], seen.get("points")
+    seen: Mapping[str, Any], picture: tuple[int, int], crop: Crop | None, looks: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint8] | None, NDArray[np.float32], NDArray[np.float32] | None]:
+    """What an Agent is shown of a simulator's observation: pictures, state, and points where there are some.
+
+    Where a simulator makes pictures on demand, only worlds that somebody ``looks`` (n,) at make any.
+    """
+    if not looks.any():
+        return None, seen["state"], None
+    images, points = seen.of(looks) if isinstance(seen, Seen) else (seen["images"], seen.get("points"))
+    return resized(images, picture, crop), seen["state"], points
 
 
 def resized(images: NDArray[np.uint8], picture: Sequence[int], crop: Crop | None) -> NDArray[np.uint8]:

@@ -89,7 +89,7 @@ def driven(agent: Agent, simulator: Any, seed: int, size: tuple[int, int], crop:
     seen, info = worlds.reset(seed=[seed])
     agent.reset(np.ones(1, bool))
     for step in range(int(SECONDS * worlds.rate_hz)):
-        command = agent.act(*driving.observed(seen, size, crop))
+        command = agent.act(*driving.observed(seen, size, crop, agent.looks))
         if step % every == 0:
             text = _speech(step / worlds.rate_hz, info)
             frames.append(_scene(worlds.render()[0], name, command[0, index], text, ink))

@@ -5,16 +5,39 @@ behind gymnasium's ``VectorEnv`` interface.
 """
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
+Looks = tuple[NDArray[np.uint8], NDArray[np.float32] | None]  # pictures (n, V, 3, H, W), and points (n, P, 3)
+
+
+class Seen(dict[str, Any]):
+    """An observation whose pictures, and with them its points, are made by ``look(worlds)`` when first asked for.
+
+    They can no longer be made once the worlds have moved on. Those of all worlds are in ``["images"]``.
+    """
+
+    def __init__(self, state: NDArray[np.float32], look: Callable[[NDArray[np.bool_]], Looks]):
+        super().__init__(state=state)
+        self.of = look  # (n,) -> what these worlds show; of the others, anything
+
+    def __missing__(self, key: str) -> Any:
+        if key != "images":
+            raise KeyError(key)
+        self["images"], points = self.of(np.ones(len(self["state"]), bool))
+        if points is not None:
+            self["points"] = points
+        return self["images"]
+
 
 class Simulator(VectorEnv):
     """``num_envs`` worlds. Observations are ``{"images": (n, V, 3, H, W) uint8, "state": (n, S) float32}``, and with
-    depth cameras ``"points": (n, P, 3) float32``, metres in the robot's frame (see ``causeway.points``).
+    depth cameras ``"points": (n, P, 3) float32``, metres in the robot's frame (see ``causeway.points``); or a ``Seen``
+    of these, where pictures are dear.
 
     ``reset(seed=[...])`` gives world i the episode of seed i, the same whoever drives it. Autoreset is disabled: a
     finished world stays as it is until ``reset(options={"reset_mask": mask})``. From the step on which a world ends,

@@ -13,7 +13,7 @@ several actions before looking again does not pay for those in between.
 Needs `pip install "causeway[robosuite]"` and, on Debian, `apt install libegl1 libgl1-mesa-dri`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -26,7 +26,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, MissingExtra
-from . import Simulator
+from . import Looks, Seen, Simulator
 from ._presets import mixed
 from ._processes import Crash, Remote
 from ._robosuite_eye import refuse_blind
@@ -81,28 +81,6 @@ class Config:
     def settings(self) -> Preset:
         """The look, camera and dynamics that the preset and the settings that replace parts of it come to."""
         return mixed(PRESETS, self.preset, self.look, self.camera, self.dynamics)
-
-
-Looks = tuple[NDArray[np.uint8], NDArray[np.float32] | None]  # pictures and clouds
-
-
-class Seen(dict[str, Any]):
-    """An observation whose pictures, and with them its points, are made when the pictures are first asked for.
-
-    They can no longer be made once the worlds have moved on.
-    """
-
-    def __init__(self, state: NDArray[np.float32], look: Callable[[], Looks]):
-        super().__init__(state=state)
-        self.look = look
-
-    def __missing__(self, key: str) -> Any:
-        if key != "images":
-            raise KeyError(key)
-        self["images"], points = self.look()
-        if points is not None:
-            self["points"] = points
-        return self["images"]
 
 
 class Robosuite(Simulator):
@@ -215,18 +193,20 @@ class Robosuite(Simulator):
     def _observation(self) -> Seen:
         self.age = age = self.age + 1
 
-        def look() -> Looks:
+        def look(worlds: NDArray[np.bool_]) -> Looks:
             if age != self.age:
                 raise ValueError(
                     "the worlds have moved on since this observation: read its images before the next step"
                 )
-            return self._look()
+            return self._look(worlds)
 
         return Seen(np.stack([moment.state for moment in self.moments]), look)
 
-    def _look(self) -> Looks:
-        """(n, V, 3, H, W) and (n, P, 3): what the cameras show now; of a world at rest, what they last showed."""
-        alive = self._alive()
+    def _look(self, worlds: NDArray[np.bool_]) -> Looks:
+        """(n, V, 3, H, W) and (n, P, 3): what the cameras of ``worlds`` (n,) show now; of others and of those at rest,
+        what they last showed.
+        """
+        alive = [world for world in self._alive() if worlds[world]]
         for world in alive:
             self.remotes[world].ask("see")
         for world in alive:
