@@ -20,7 +20,8 @@ class MissingExtra(ImportError):
     """A component needs an optional library that is not installed."""
 
     def __init__(self, who: str, library: str, extra: str):
-        super().__init__(f'{who} needs {library}. Install it with: pip install "causeway[{extra}]"')
+        how = f'pip install -e ".[{extra}]"'
+        super().__init__(f"{who} needs {library}. Install it, in the clone of causeway, with: {how}")
 
 
 class Interrupted(Exception):

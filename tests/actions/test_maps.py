@@ -1,8 +1,12 @@
 """Commands from chunks, worked out by hand."""
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 from causeway.actions import ActionMap, direct, smooth
+from causeway.errors import ConfigError
 
 
 def after(made: ActionMap, *firsts: float) -> list[float]:
@@ -12,6 +16,17 @@ def after(made: ActionMap, *firsts: float) -> list[float]:
 
 def test_direct_takes_the_first_action_in_its_range() -> None:
     assert after(direct.Config(low=-2.0, high=0.5).build(), 0.25, 3.0, -3.0) == [0.25, 0.5, -2.0]
+
+
+@pytest.mark.parametrize("made", [direct.Config().build(), smooth.Config(memory=0).build()])
+def test_no_range_is_none(made: ActionMap) -> None:
+    assert after(made, 35.0, -90.0) == [35.0, -90.0], "degrees, say"
+
+
+@pytest.mark.parametrize("module", [direct, smooth])
+def test_a_range_goes_up(module: Any) -> None:
+    with pytest.raises(ConfigError, match="low must be below high"):
+        module.Config(low=1.0, high=1.0)
 
 
 def test_smooth_keeps_a_share_of_the_last_command() -> None:

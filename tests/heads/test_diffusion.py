@@ -143,5 +143,5 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> 
 
 def test_without_diffusers_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    with pytest.raises(MissingExtra, match=r"head 'diffusion' needs diffusers.*pip install \"causeway\[diffusion\]\""):
+    with pytest.raises(MissingExtra, match=r"head 'diffusion' needs diffusers.*pip install -e \"\.\[diffusion\]\""):
         SMALL.build(1, SPEC)

@@ -152,7 +152,7 @@ def test_dino_reads_the_class_and_the_places_of_patches() -> None:
 
 def test_dino_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingExtra, match=r"policy 'dino' needs transformers.*pip install \"causeway\[dino\]\""):
+    with pytest.raises(MissingExtra, match=r"policy 'dino' needs transformers.*pip install -e \"\.\[dino\]\""):
         build("dino")
 
 

@@ -45,7 +45,7 @@ def test_parts_of_a_preset_are_replaced_by_name_or_by_number() -> None:
 
 def test_what_is_missing_is_named_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(robosuite, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r'pip install "causeway\[robosuite\]"'):
+    with pytest.raises(MissingExtra, match=r'pip install -e "\.\[robosuite\]"'):
         Config().build(1)
     monkeypatch.setattr(robosuite, "find_spec", lambda name: True)
     monkeypatch.setattr(eye, "find_library", lambda name: None)

@@ -1,19 +1,25 @@
-"""The first action of the chunk, clipped to the range of the controls."""
+"""The first action of the chunk, clipped to the range of the controls where one is set."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ConfigError
 from . import ActionMap
 
 
 @dataclass(frozen=True)
 class Config:
-    """The range of the controls."""
+    """The range of the controls, in their own units."""
 
-    low: float = -1.0  # smallest command
-    high: float = 1.0  # largest command
+    low: float = -math.inf  # smallest command
+    high: float = math.inf  # largest command
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ConfigError("low must be below high.")
 
     def build(self) -> "Direct":
         return Direct(self)

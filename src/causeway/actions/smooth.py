@@ -1,5 +1,6 @@
 """The first action of the chunk, averaged with the commands before it: steadier hands, a little later."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,8 @@ class Config:
     """How much of the past stays."""
 
     memory: float = 0.5  # share of the last command in the next, 0..1; raising it steadies and delays
-    low: float = -1.0  # smallest command
-    high: float = 1.0  # largest command
+    low: float = -math.inf  # smallest command
+    high: float = math.inf  # largest command
 
     def __post_init__(self) -> None:
         if not (0 <= self.memory < 1 and self.low < self.high):

@@ -10,7 +10,7 @@ base, and its opening (metres). An episode ends "completed" when robosuite says 
 the table, or "timeout". Pictures are rendered when ``observation["images"]`` is first read after a step: who executes
 several actions before looking again does not pay for those in between.
 
-Needs `pip install "causeway[robosuite]"` and, on Debian, `apt install libegl1 libgl1-mesa-dri`.
+Needs `pip install -e ".[robosuite]"` and, on Debian, `apt install libegl1 libgl1-mesa-dri`.
 """
 
 from collections.abc import Sequence
