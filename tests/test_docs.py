@@ -2,13 +2,16 @@
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from causeway import config, study
-from causeway.data import Joint
+from causeway import config, run, study
+from causeway.data import Domain, Joint, Moments
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,3 +39,18 @@ def test_a_component_of_ones_own_is_found_by_its_name(tmp_path: Path, monkeypatc
     ones = Joint(torch.ones(3, 2), torch.zeros(3, 1))
     assert align(ones, Joint(torch.tensor([[4.0, 5.0]]), torch.zeros(1, 1)), 0.0).item() == pytest.approx(5.0)
     assert "power" in config.dump(config.component("alignment", "means"))
+
+
+def test_the_deployment_shown_gives_a_command(
+    moments: Callable[..., Moments], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = moments(20, state=1)
+    tree = {"method": {"name": "imitation"}, "picture": {"height": 32, "width": 48}}
+    made = run.build(tree, tmp_path / "runs" / "my" / "transport-s0")
+    with run.held(made):
+        policy = config.component("policy", "cnn").build(recorded.spec)
+        run.save_part(made.folder, policy, Domain("target", *[recorded] * 5))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"images": np.zeros((1, 1, 3, 120, 160), np.uint8), "state": np.zeros((1, 1), np.float32)}
+    exec(shown("docs/experiment.md", "python"), names)
+    assert names["command"].shape == (2,) and np.isfinite(names["command"]).all()
