@@ -32,6 +32,7 @@ CAN_OVER_M = 0.1  # above the floor of the bins, to pass their walls
 BIN_ROOM_M = 0.07  # from the walls, for the open fingers
 NUT_M, NUT_HELD_M = 0.032, 0.06  # across its handle; from its middle to where the handle is held
 PEG_OVER_M = 0.155  # above the table, to pass the top of the peg
+GENTLE = 1.2  # gain: what comes to the peg faster goes past it and lands on its edge
 REACHED_M, TWISTED_RAD = 0.82, 2.0  # by the arm from its foot; by the wrist from rest
 THREADED_M = -0.105  # the nut below the top of the peg
 BAR_M, BAR_HELD_M = 0.06, 0.12  # across the handle of the door, held askew; from its axis to where it is held
@@ -89,7 +90,7 @@ def assemble(hand: Hand, handle: Grasp, away: Floats, yaw: float, foot_m: Floats
     threaded = away[2] > THREADED_M and aside < 0.02
     off = 0.0 if threaded else 25 * max(0.0, float(np.abs(away[:2]).max()) - 0.006) + max(0.0, abs(turn) - 0.1)
     turning = hand.position - middle
-    return carry(hand, away + turned(UP, turn) @ turning - turning, turn, min(PEG_OVER_M, off))
+    return carry(hand, away + turned(UP, turn) @ turning - turning, turn, min(PEG_OVER_M, off), GENTLE)
 
 
 def swing(hand: Hand, handle: Handle) -> Floats:

@@ -107,12 +107,12 @@ def take(hand: Hand, grasp: Grasp, height_m: float = 0.06) -> Floats:
     return go(hand, grasp.position + level + rise * back, grasp.rotation, OPEN)
 
 
-def carry(hand: Hand, away: Floats, turn: float, over_m: float) -> Floats:
+def carry(hand: Hand, away: Floats, turn: float, over_m: float, gain: float = GAIN) -> Floats:
     """Bring what is held by ``away`` (3,) m and by ``turn``, to ``over_m`` above its place for now."""
     rise = away[2] + over_m
     clear = np.clip(1 - (rise - 0.015) / 0.02, 0, 1)  # no sideways motion while still too low
     target = hand.position + np.array([*(clear * away[:2]), rise])
-    return go(hand, target, downwards(hand.yaw + turn), CLOSE)
+    return go(hand, target, downwards(hand.yaw + turn), CLOSE, gain)
 
 
 def place(hand: Hand, grasp: Grasp, away: Floats, over_m: float) -> Floats:
