@@ -5,7 +5,7 @@
 RUN is a finished run of experiments/manipulation.toml or manipulation_tune.toml, whose policy gives the features, and
 FOLDER what it was run with. Where a thing lies no policy is told; it is where the hand is when a demonstration ends.
 A cell is the mean distance under the plan, in centimetres, over batches of 64 training moments of either side, drawn
-apart and in pairs of DTW.
+apart and in pairs of DTW; "-" where nothing is matched.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causeway import domain
-from causeway.alignments.transport import Config
+from causeway.alignments.transport import NOTHING, Config
 from causeway.data import Joint, Moments
 from causeway.pairs import Pairing, Pairs
 from causeway.policies import Policy
@@ -106,9 +106,9 @@ def main() -> None:
                 assert align.plan is not None
                 mass = float(align.plan.sum())
                 name = f"{config.plan} | {config.label} | {config.action_weight:g} | {config.reach:g}"
-                found.setdefault(name, []).append(float((align.plan * far).sum()) / mass if mass > 1e-3 else np.nan)
+                found.setdefault(name, []).append(float((align.plan * far).sum()) / mass if mass > NOTHING else np.nan)
         for name, each in found.items():
-            rows.setdefault(name, []).append(f"{np.mean(each):.1f}")
+            rows.setdefault(name, []).append("-" if np.isnan(each).any() else f"{np.mean(each):.1f}")
     print("| plan | label | action_weight | reach | drawn apart | in pairs, sharpness 10 | sharpness 50 |")
     print("|---|---|---|---|---|---|---|")
     for name, cells in rows.items():
