@@ -58,15 +58,17 @@ def _solve(xp: Any, cost: Array, blur: float, reach: Reaches, iterations: int, t
     for now in chain(blurs, repeat(blur)):
         if stale:
             f0, g0 = _scale(xp, kernel, cost, g, now)
-            v = xp.clip(xp.exp((g - g0) / now) / m, SMALL, LARGE)
+            rest = g - g0 if reach[0] < math.inf else g - g0 - xp.amax(g - g0, -2, keepdims=True)  # u makes up for it
+            v = xp.clip(xp.exp(rest / now) / m, SMALL, LARGE)
         u, vs, column = _sweep(xp, kernel, v, f0, g0, now, reach, relax, count)
         v, sweeps = vs[-1], sweeps + count
         if now == blur:
             before, (first, last) = last, _moved(xp, vs, column)
-            if last <= tolerance or sweeps >= iterations:
+            largest = max(float(u.max()), float(v.max()))  # at their bound scalings rest, converged or not
+            if (last <= tolerance and largest < LARGE) or sweeps >= iterations:
                 break
             relax = _relaxation(first, last, before, relax) if count == ROUND else relax
-            stale, count = max(float(u.max()) * n, float(v.max()) * m) > 1e6, ROUND
+            stale, count = largest * max(n, m) > 1e6, ROUND
         g = g0 + now * xp.log(v * m) if stale else g
     if relax != 1:  # end on an exact update: a balanced plan then moves mass 1 even where sweeps ran out
         u, (*_, v), _ = _sweep(xp, kernel, v, f0, g0, blur, reach, 1.0, 1)
