@@ -166,26 +166,31 @@ def test_a_simulator_must_show_and_ask_what_the_recordings_do(
 def test_cameras_go_together_by_place_and_the_same_names_elsewhere_are_a_slip(tmp_path: Path) -> None:
     recorded = build(tmp_path).unlabelled
     assert recorded.cameras == ("front",)
-    recorded = replace(recorded, cameras=("front", "hand"))
-    names = (), ("steering", "throttle")
+    recorded = replace(recorded, cameras=("front", "hand"), frames=np.concatenate([recorded.frames] * 2, 1))
+    spec, names = recorded.spec, agreement.names_of(recorded)
     for cameras in (("front", "hand"), ("left", "right"), ("hand", "left")):
         agreement.refuse_other_kind("here", recorded, replace(recorded, cameras=cameras))
-        agreement.refuse_other_world(Worlds(cameras=cameras), 2, *names, 0, recorded)
+        agreement.refuse_other_world(Worlds(cameras=cameras), spec, names)
+        agreement.refuse_other_policy(spec, names, replace(recorded, cameras=cameras))
     with pytest.raises(DataError, match="same cameras in another order: front, hand and hand, front"):
         agreement.refuse_other_kind("here", recorded, replace(recorded, cameras=("hand", "front")))
     with pytest.raises(DataError, match="recordings and the simulator have the same cameras in another order"):
-        agreement.refuse_other_world(Worlds(cameras=("hand", "front")), 2, *names, 0, recorded)
+        agreement.refuse_other_world(Worlds(cameras=("hand", "front")), spec, names)
+    with pytest.raises(DataError, match="policy and the dataset have the same cameras in another order"):
+        agreement.refuse_other_policy(spec, names, replace(recorded, cameras=("hand", "front")))
+    forgotten = names._replace(cameras=())  # by parts of before
+    agreement.refuse_other_policy(spec, forgotten, replace(recorded, cameras=("hand", "front")))
 
 
 def test_a_simulator_must_be_as_fast_as_the_recordings_where_actions_are_chained(tmp_path: Path) -> None:
     recorded = build(tmp_path).unlabelled  # at 10 Hz
-    names, slow = ((), ("steering", "throttle")), Worlds()
+    about, slow = (recorded.spec, agreement.names_of(recorded)), Worlds()
     slow.rate_hz = 5.0
-    agreement.refuse_other_world(slow, 1, *names, 0, recorded)
+    agreement.refuse_other_world(slow, *about, recorded)
     for chained in ({"horizon": 4}, {"history": 2}):
         with pytest.raises(DataError, match=r"in the recordings \(10 Hz\) and .* in the simulator \(5 Hz\)"):
-            agreement.refuse_other_world(slow, 1, *names, 0, replace(recorded, **chained))
-        agreement.refuse_other_world(Worlds(), 1, *names, 0, replace(recorded, **chained))
+            agreement.refuse_other_world(slow, *about, replace(recorded, **chained))
+        agreement.refuse_other_world(Worlds(), *about, replace(recorded, **chained))
 
 
 @pytest.mark.parametrize("share", [{"tune": -0.1}, {"held_out": 1.0}, {"tune": 0.5, "held_out": 0.5}])

@@ -110,14 +110,14 @@ def test_both_domains_and_the_simulator_have_the_same_points(
 ) -> None:
     source, target = domains()
     clouds = np.zeros((60, 4, 3), np.float16)
-    deep = replace(target, unlabelled=replace(target.unlabelled, points=clouds))
+    clouded = replace(target, unlabelled=replace(target.unlabelled, points=clouds))
     with pytest.raises(DataError, match="the two datasets differ in points: 0 and 4"):
-        agreement.refuse_mismatch(source, deep, 1)
-    names = (), ("steering", "throttle")
-    agreement.refuse_other_world(Worlds(points=4), 1, *names, 4)  # type: ignore[arg-type]
-    agreement.refuse_other_world(Worlds(), 1, *names, 0)
+        agreement.refuse_mismatch(source, clouded, 1)
+    names, deep = agreement.Names((), ("steering", "throttle")), target.spec._replace(points=4)
+    agreement.refuse_other_world(Worlds(points=4), deep, names)
+    agreement.refuse_other_world(Worlds(), target.spec, names)
     with pytest.raises(DataError, match="the simulator differ in points: 4 and 0"):
-        agreement.refuse_other_world(Worlds(points=0), 1, *names, 4)  # type: ignore[arg-type]
+        agreement.refuse_other_world(Worlds(points=0), deep, names)
 
 
 @pytest.mark.parametrize(("name", "points"), [("cnn", 0), ("pointnet", 4)])

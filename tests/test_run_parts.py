@@ -135,7 +135,7 @@ def test_a_folder_knows_its_places_wherever_it_is_opened(tmp_path: Path, monkeyp
 
 @pytest.fixture
 def target(moments: Any) -> Domain:
-    return Domain("target", *[moments(20, state=0)] * 5)
+    return Domain("target", *[replace(moments(20, state=0), cameras=("front",))] * 5)
 
 
 def test_a_part_says_what_it_fits(one: run.Run, target: Domain) -> None:
@@ -143,7 +143,7 @@ def test_a_part_says_what_it_fits(one: run.Run, target: Domain) -> None:
         run.fits(one.folder)
     one.folder.mkdir()
     run.save_part(one.folder, torch.nn.Linear(1, 1), target)
-    assert run.fits(one.folder) == (SPEC, agreement.Names((), ("steering", "throttle")))
+    assert run.fits(one.folder) == (SPEC, agreement.Names((), ("steering", "throttle"), ("front",)))
 
 
 def test_a_part_is_loaded_whole_or_refused(one: run.Run, target: Domain, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,11 @@ from .errors import DataError
 
 
 class Names(NamedTuple):
-    """What the numbers of a policy mean."""
+    """What the numbers of a policy mean, and which cameras it looks through."""
 
     state: tuple[str, ...]
     actions: tuple[str, ...]
+    cameras: tuple[str, ...] = ()  # none where nobody knows
 
 
 def refuse_overlap(name: str, train: Dataset, test: Dataset) -> None:
@@ -28,38 +29,38 @@ def refuse_overlap(name: str, train: Dataset, test: Dataset) -> None:
         )
 
 
-def refuse_other_world(
-    simulator: Any,
-    cameras: int,
-    state: tuple[str, ...],
-    actions: tuple[str, ...],
-    points: int = 0,
-    recorded: Moments | None = None,
-) -> None:
-    """A policy can only drive in a world that shows and asks what its recordings did, under the same names.
+def names_of(recorded: Moments) -> Names:
+    """What the numbers of a policy that learns from ``recorded`` mean."""
+    return Names(recorded.state_names, recorded.action_names, recorded.cameras)
+
+
+def refuse_other_world(simulator: Any, spec: Spec, names: Names, recorded: Moments | None = None) -> None:
+    """A policy can only drive in a world that shows and asks what its recordings did, under the same names, through
+    cameras in the same order.
 
     Where the recordings themselves are at hand, the world must also be as fast where actions or frames are chained.
     """
+    shown = spec.frame
     with closing(simulator.build(count=1, seed=0)) as worlds:
         for what, ours, theirs in (
-            ("cameras", cameras, len(worlds.cameras)),
-            ("state", state, worlds.state_names),
-            ("actions", actions, worlds.action_names),
-            ("points", points, worlds.points if points else 0),  # those that nobody learned from are not looked at
+            ("cameras", shown.cameras, len(worlds.cameras)),
+            ("state", names.state, worlds.state_names),
+            ("actions", names.actions, worlds.action_names),
+            ("points", shown.points, worlds.points if shown.points else 0),  # unless learned from, nobody looks at them
         ):
             if ours != theirs:
                 advice = (
                     " Set points = false in the dataset, or depth = true in the simulator." if what == "points" else ""
                 )
                 raise DataError(f"The recordings and the simulator differ in {what}: {ours} and {theirs}.{advice}")
+        refuse_other_order("recordings", names.cameras, "simulator", worlds.cameras)
         if recorded is not None:
             chained = recorded.horizon, recorded.history
             refuse_other_rate("recordings", rate(recorded), "simulator", worlds.rate_hz, *chained)
-            refuse_other_order("recordings", recorded.cameras, "simulator", worlds.cameras)
 
 
 def refuse_mismatch(source: Domain, target: Domain, horizon: int) -> None:
-    """Two domains must agree in cameras, state and actions, and in rate where several actions or frames are chained."""
+    """Two domains must be of one kind, and agree in rate where several actions or frames are chained."""
     ours, theirs = source.unlabelled, target.unlabelled
     refuse_other_kind("source and target", ours, theirs)
     refuse_other_rate("source", rate(ours), "target", rate(theirs), horizon, ours.history)
@@ -94,7 +95,7 @@ def rate(recorded: Moments) -> float:
 
 
 def refuse_other_kind(where: str, a: Moments, b: Moments) -> None:
-    """Two sets of recordings must agree in cameras, state, actions and points."""
+    """Two sets of recordings must agree in cameras, their order, state, actions and points."""
     for what, first, second in (
         ("cameras", a.frames.shape[1], b.frames.shape[1]),
         ("state", a.state_names, b.state_names),
@@ -110,7 +111,8 @@ def refuse_other_kind(where: str, a: Moments, b: Moments) -> None:
 
 
 def refuse_other_policy(spec: Spec, names: Names, recorded: Moments) -> None:
-    """A policy can only be scored on recordings of the shapes it was made for, under the names it knows."""
+    """A policy can only be scored on recordings of the shapes it was made for, under the names it knows, through
+    cameras in the order it knows."""
     for what, ours, theirs in (
         ("state", names.state, recorded.state_names),
         ("actions", names.actions, recorded.action_names),
@@ -121,3 +123,4 @@ def refuse_other_policy(spec: Spec, names: Names, recorded: Moments) -> None:
             raise DataError(
                 f"The policy was trained for {what} {ours}, the dataset has {theirs}. Choose the same in both."
             )
+    refuse_other_order("policy", names.cameras, "dataset", recorded.cameras)

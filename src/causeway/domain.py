@@ -94,8 +94,7 @@ def build(
             "or a held_out share of its own."
         )
     if config.simulator is not None:
-        names, clouds = (recorded.state_names, recorded.action_names), recorded.spec.frame.points
-        agreement.refuse_other_world(config.simulator, len(dataset.cameras), *names, clouds, recorded)
+        agreement.refuse_other_world(config.simulator, recorded.spec, agreement.names_of(recorded), recorded)
     labelled = limited(train, config.limit, seed, name)
     return Domain(
         name=name,

@@ -16,7 +16,7 @@ from torch import nn
 from . import agreement, config, domain, driving, environment, evaluate, ranks
 from .actions import direct
 from .agent import Agent
-from .agreement import Names
+from .agreement import Names, names_of
 from .bridges import identity
 from .config import Tree
 from .data import Domain, Spec
@@ -209,7 +209,7 @@ def test_in_simulator(run: Run, simulator: Any) -> list[Trace]:
     """Closed loop in the world of a simulator's Config, pictures cropped as the target's are."""
     e = run.experiment
     spec, names = fits(run.folder)
-    agreement.refuse_other_world(simulator, spec.frame.cameras, *names, spec.frame.points)
+    agreement.refuse_other_world(simulator, spec, names)
     return driving.drive(deploy(run), simulator, e.evaluate, (e.picture.height, e.picture.width), e.target.crop)
 
 
@@ -234,11 +234,10 @@ def deploy(run: Run) -> Agent:
 
 def save_part(folder: Path, part: nn.Module, target: Domain) -> None:
     """The weights, and in their head the shapes and names they fit: with config.toml, all an Agent needs."""
-    names = Names(target.unlabelled.state_names, target.unlabelled.action_names)
     kept = part.kept() if isinstance(part, Policy) else {}
     spatial = isinstance(part, Policy) and part.spatial
     spec = target.spec if spatial else target.spec._replace(points=0)
-    head = {"spec": spec._asdict(), "names": names._asdict(), "kept": kept}
+    head = {"spec": spec._asdict(), "names": names_of(target.unlabelled)._asdict(), "kept": kept}
     weights = {name: value.detach().cpu().contiguous() for name, value in part.state_dict().items()}
     with whole(folder / "part.safetensors") as temporary:
         save_file(weights, temporary, metadata={name: json.dumps(value) for name, value in head.items()})
@@ -268,7 +267,7 @@ def _reason(error: RuntimeError) -> str:
 def fits(folder: Path) -> tuple[Spec, Names]:
     """The shapes, and what their numbers mean, that a finished run's part was made for."""
     head = _head(folder)
-    return Spec(**head["spec"]), Names(*(tuple(head["names"][field]) for field in Names._fields))
+    return Spec(**head["spec"]), Names(**{kind: tuple(names) for kind, names in head["names"].items()})
 
 
 def _head(folder: Path) -> dict[str, Any]:

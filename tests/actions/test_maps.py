@@ -1,5 +1,6 @@
 """Commands from chunks, worked out by hand."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,13 @@ def test_smooth_keeps_a_share_of_the_last_command() -> None:
     made = smooth.Config(memory=0.75).build()
     made.reset(np.ones(1, bool))
     assert after(made, 0.5, -0.5, 0.25) == [0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("broken", [math.inf, -math.inf, math.nan])
+def test_smooth_does_not_stay_broken(broken: float) -> None:
+    with np.errstate(invalid="ignore"):
+        first, second, *later = after(smooth.Config(memory=0.5).build(), 1.0, broken, 1.0, 3.0)
+    assert first == 1 and not math.isfinite(second) and later == [1.0, 2.0]
 
 
 def test_smooth_stays_in_range() -> None:

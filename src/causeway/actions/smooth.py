@@ -40,7 +40,7 @@ class Smooth(ActionMap):
     def __call__(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
         now = chunk[:, 0]
         past = self.past.before(now)
-        past = np.where(np.isnan(past), now, past)
+        past = np.where(np.isfinite(past), past, now)
         mixed = self.config.memory * past + (1 - self.config.memory) * now
         command = mixed.astype(np.float32).clip(self.config.low, self.config.high)
         self.past.keep(command)
