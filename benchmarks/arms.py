@@ -17,7 +17,7 @@ from causeway.simulators.robosuite import Config
 
 
 def steps_a_second(config: Config, looks: bool, steps: int = 30) -> float:
-    """Steps of the expert a second in one world, with every picture looked at, or none."""
+    """Steps a second in one world that is told to rest, with every picture looked at, or none."""
     worlds = config.build(1)
     seen, _ = worlds.reset(seed=[0])
     seen["images"]

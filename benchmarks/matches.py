@@ -5,7 +5,7 @@
 RUN is a finished run of experiments/manipulation.toml or manipulation_tune.toml, whose policy gives the features, and
 FOLDER what it was run with. Where a thing lies no policy is told; it is where the hand is when a demonstration ends.
 A cell is the mean distance under the plan, in centimetres, over batches of 64 training moments of either side, drawn
-apart and in pairs of DTW; "-" where nothing is matched.
+apart and in pairs of DTW, and in brackets the share of the mass that is matched; "-" where nothing is.
 """
 
 import argparse
@@ -21,7 +21,9 @@ from torch import Tensor
 
 from causeway import domain
 from causeway.alignments.transport import NOTHING, Config
+from causeway.bridges.identity import Config as Identity
 from causeway.data import Joint, Moments
+from causeway.methods.imitation import Labelled
 from causeway.pairs import Pairing, Pairs
 from causeway.policies import Policy
 from causeway.run import load_part, open_run
@@ -49,9 +51,12 @@ def sides(folder: Path, data: Path) -> tuple[Moments, Moments, Policy]:
     run, policy = open_run(folder, data), load_part(folder)
     assert isinstance(policy, Policy)
     e = run.experiment
+    if isinstance(policy, Labelled) or not isinstance(e.method.bridge, Identity):
+        raise SystemExit(f"{folder}: the policy is told its domain, or looks through a bridge. Choose another arm.")
     shown = e.picture, e.horizon, run.cache, e.seed
-    source = domain.build("source", e.source, *shown)
-    target = domain.build("target", replace(e.target, simulator=None, held_out=e.target.tune), *shown, source=source)
+    source = domain.build("source", e.source, *shown, history=e.history)
+    recordings = replace(e.target, simulator=None, held_out=e.target.tune)
+    target = domain.build("target", recordings, *shown, source=source, history=e.history)
     return source.labelled, target.labelled, policy.eval()
 
 
@@ -95,10 +100,10 @@ def main() -> None:
     source, target, policy = sides(given.run, given.data)
     rows: dict[str, list[str]] = {}
     for sharpness in SHARPNESS:
-        found: dict[str, list[float]] = {}
+        found: dict[str, list[tuple[float, float]]] = {}
         for ours, theirs in drawn(source, target, given.data / "pairs.parquet", sharpness):
             far = apart(source, target, ours, theirs)
-            found.setdefault("all with all | | |", []).append(float(far.mean()))
+            found.setdefault("all with all | | |", []).append((float(far.mean()), 1.0))
             moments = joint(policy, source, ours), joint(policy, target, theirs)
             for config in PLANS:
                 align = config.build(policy.width, 0)
@@ -106,9 +111,11 @@ def main() -> None:
                 assert align.plan is not None
                 mass = float(align.plan.sum())
                 name = f"{config.plan} | {config.label} | {config.action_weight:g} | {config.reach:g}"
-                found.setdefault(name, []).append(float((align.plan * far).sum()) / mass if mass > NOTHING else np.nan)
+                found.setdefault(name, []).append((float((align.plan * far).sum()), mass))
         for name, each in found.items():
-            rows.setdefault(name, []).append("-" if np.isnan(each).any() else f"{np.mean(each):.1f}")
+            moved, mass = np.sum(each, 0)
+            share = mass / len(each)
+            rows.setdefault(name, []).append(f"{moved / mass:.1f} ({share:.2f})" if share > NOTHING else "-")
     print("| plan | label | action_weight | reach | drawn apart | in pairs, sharpness 10 | sharpness 50 |")
     print("|---|---|---|---|---|---|---|")
     for name, cells in rows.items():

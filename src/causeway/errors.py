@@ -20,8 +20,8 @@ class MissingExtra(ImportError):
     """A component needs an optional library that is not installed."""
 
     def __init__(self, who: str, library: str, extra: str):
-        how = f'pip install -e ".[{extra}]"'
-        super().__init__(f"{who} needs {library}. Install it, in the clone of causeway, with: {how}")
+        how = f'pip install {library}, or, in a clone of causeway: pip install -e ".[{extra}]"'
+        super().__init__(f"{who} needs {library}. Install it with: {how}")
 
 
 class Interrupted(Exception):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -163,10 +163,8 @@ def held(run: Run) -> Iterator[None]:
 def refuse_other_settings(run: Run, before: Tree) -> None:
     """Going on with other settings than a folder began with would make a result that nobody can repeat. What an older
     version did not write down was as it is by default."""
-    try:
+    with suppress(ConfigError):  # of what is no more, which is shown
         before = config.dump(config.structure(Experiment, before, ""))
-    except ConfigError:
-        pass  # it asks for what is no more, which is shown
     old, new = flat(before), flat(run.tree)
     changed = [
         f"{k}: {old.get(k, 'unset')} there, {new.get(k, 'unset')} now"

@@ -183,6 +183,12 @@ def test_a_cnn_finds_keypoints_on_a_quarter_size_grid_and_they_move_with_what_th
     assert (second - first).tolist() == pytest.approx([16 / 23, 4 / 15], abs=0.05), "8 of 24 columns, 2 of 16 rows"
 
 
+@pytest.mark.parametrize("name", ["cnn", "resnet"])
+def test_fewer_keypoints_than_none_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="keypoints must be 0 or more, not -3"):
+        build(name, keypoints=-3)
+
+
 def test_resnet_reads_safetensors_and_names_what_is_not_there(tmp_path: Path) -> None:
     made = resnet.Config(weights=str(tmp_path / "r.safetensors")).build(SPEC)
     with pytest.raises(ConfigError, match="weights: there is no file"):

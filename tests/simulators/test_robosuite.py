@@ -121,6 +121,16 @@ def test_pictures_are_made_when_they_are_asked_for(worlds: Callable[..., Any]) -
 
 
 @optional
+def test_only_the_worlds_asked_for_are_pictured(worlds: Callable[..., Any]) -> None:
+    two = worlds(2)
+    first = two.reset(seed=[1, 2])[0]["images"]
+    seen = two.step(np.ones((2, 7), np.float32))[0]
+    shown, clouds = seen.of(np.array([True, False]))
+    assert clouds is None and not np.array_equal(shown[0], first[0]) and np.array_equal(shown[1], first[1])
+    assert not np.array_equal(seen["images"][1], first[1]), "all of them are"
+
+
+@optional
 def test_a_cloud_is_what_stands_on_the_table_in_the_frame_of_the_robots_base(worlds: Callable[..., Any]) -> None:
     two = worlds(2, depth=True, height=64, width=64, points=200, cameras=("agentview", "frontview"))
     seen, _ = two.reset(seed=[1, 2])

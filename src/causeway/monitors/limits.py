@@ -12,7 +12,7 @@ from . import Monitor
 
 @dataclass(frozen=True)
 class Config:
-    """The limits, in the units of the command."""
+    """The limits, in the units of the command; the defaults are for controls in -1..1."""
 
     low: float = -1.0  # smallest command
     high: float = 1.0  # largest command

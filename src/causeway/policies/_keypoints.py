@@ -3,6 +3,14 @@
 import torch
 from torch import Tensor, nn
 
+from ..errors import ConfigError
+
+
+def refuse_negative(count: int) -> None:
+    """There cannot be less than no keypoints."""
+    if count < 0:
+        raise ConfigError(f"keypoints must be 0 or more, not {count}.")
+
 
 class Keypoints(nn.Module):
     """As many points as asked for, each where a map of its own, mixed from all channels, is bright: (B, K, 2)."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..data import Spec
 from ..heads import laplace
 from . import Sighted, floats
-from ._keypoints import Keypoints
+from ._keypoints import Keypoints, refuse_negative
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,13 @@ class Config:
     """The size of the network."""
 
     channels: tuple[int, ...] = (24, 32, 48, 64, 64)  # of each convolution; raising them learns more, slower
-    keypoints: int = 0  # 0 keeps the grid; K > 0 finds K points on a quarter-size one, by spatial softmax
+    keypoints: int = 0  # 0 keeps the grid; K > 0 finds K points by spatial softmax, and only two convolutions shrink it
     bottleneck: int = 64  # D, size of the feature where the domains meet
     head: Any = field(default_factory=laplace.Config)  # what turns features into actions
     dropout: float = 0.1  # share of the embedding dropped in training
+
+    def __post_init__(self) -> None:
+        refuse_negative(self.keypoints)
 
     def build(self, spec: Spec) -> "Convolutional":
         return Convolutional(self, spec)

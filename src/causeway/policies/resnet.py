@@ -16,7 +16,7 @@ from ..data import Spec
 from ..errors import ConfigError
 from ..heads import laplace
 from . import Sighted, floats
-from ._keypoints import Keypoints
+from ._keypoints import Keypoints, refuse_negative
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -35,6 +35,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.weights != "random" and self.width != 64:
             raise ConfigError(f"width must be 64 to read weights, not {self.width}.")
+        refuse_negative(self.keypoints)
 
     def build(self, spec: Spec) -> "ResNet":
         return ResNet(self, spec)

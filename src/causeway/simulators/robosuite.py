@@ -7,8 +7,9 @@ the setting `start`; an evaluation that starts anywhere tells the two apart by t
 Actions are robosuite's OSC_POSE: motions of the gripper in -1..1 of 5 cm and 0.5 rad a step, and the gripper, -1 open
 to 1 closed. State is the gripper's place (metres) and turn (a quaternion, real part first) in the frame of the robot's
 base, and its opening (metres). An episode ends "completed" when robosuite says so, "lost" when the thing has fallen off
-the table, or "timeout". Pictures are rendered when ``observation["images"]`` is first read after a step: who executes
-several actions before looking again does not pay for those in between.
+the table, or "timeout". Pictures are rendered when ``observation["images"]`` is first read after a step, or, by
+``observation.of(worlds)``, those of some worlds alone: who executes several actions before looking again does not pay
+for what nobody sees in between.
 
 Needs `pip install -e ".[robosuite]"` and, on Debian, `apt install libegl1 libgl1-mesa-dri`.
 """
