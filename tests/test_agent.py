@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from causeway import config, domain, driving, evaluate, run
+from causeway import config, domain, driving, evaluate, progress, run
 from causeway.agent import Agent
 from causeway.cache import Crop
 from causeway.data import Domain, Moments, Spec
@@ -144,8 +144,10 @@ def test_a_target_without_one_is_tested_on_what_was_held_out(
 class Anything:
     """A dataset's Config that nothing reads from."""
 
-    def build(self) -> None:
-        pass
+    root = "elsewhere"
+
+    def build(self) -> "Anything":
+        return self
 
 
 def recorded_as(monkeypatch: pytest.MonkeyPatch, recorded: Moments) -> list[Crop]:
@@ -161,6 +163,18 @@ def test_other_recordings_are_cropped_as_the_targets(
     crops = recorded_as(monkeypatch, moments(20, state=0))
     assert sum(len(trace.actions) for trace in run.test_on_recordings(finished, Anything())) == 20
     assert crops == [Crop(bottom=0.25)]
+
+
+def test_scores_on_what_was_learned_from_are_said_to_be_no_test(
+    finished: run.Run, monkeypatch: pytest.MonkeyPatch, moments: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SAID", set())
+    recorded_as(monkeypatch, moments(20, state=0))
+    run.test_on_recordings(finished, Anything())
+    assert capsys.readouterr().err == ""
+    target = replace(finished.experiment.target, dataset=Anything())
+    run.test_on_recordings(replace(finished, experiment=replace(finished.experiment, target=target)), Anything())
+    assert "elsewhere is what this run learned from, all or in part" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

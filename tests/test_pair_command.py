@@ -43,6 +43,16 @@ def sides(tmp_path: Path) -> tuple[Path, Path]:
     return record(tmp_path / "data", walks(30, 25, 20)), record(tmp_path / "real", walks(24, 28, 26))
 
 
+def test_pairs_overwrite_nothing_but_pairs(sides: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "arm.toml").write_text("mine")
+    (tmp_path / "folder.parquet").mkdir()
+    for name, other in (("arm.toml", "arm"), ("folder.parquet", "folder"), ("none", "none")):
+        with pytest.raises(ConfigError, match=rf"written to a parquet file: name it, such as .*{other}\.parquet"):
+            cli.pair(*sides, tmp_path / name)
+    assert (tmp_path / "arm.toml").read_text() == "mine"
+    assert not list(tmp_path.glob(".*")), "nothing is left behind"
+
+
 def test_settings_of_either_side_choose_what_is_paired(sides: tuple[Path, Path], tmp_path: Path) -> None:
     file = tmp_path / "pairs.parquet"
     cli.pair(*sides, file, ["target.select=e1", "source.select=e2"], jobs=1)

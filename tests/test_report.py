@@ -55,6 +55,9 @@ def test_the_headline_says_better_worse_or_nothing() -> None:
     assert "No arm beats plain: the best of the others, coral, is worse." in headline(
         base, row("coral", 0.2, (-0.3, -0.5, -0.1))
     )
+    assert "coral is better than plain" in headline(
+        base, row("coral", 0.7, (0.2, 0.1, 0.3)), row("wild", 0.8, (0.3, -0.4, 0.9))
+    ), "what is shown goes before what only looks better"
     assert "Only the baseline plain is measured so far." in headline(base)
     assert "nothing is paired" in headline(base, row("coral", 0.8))
     assert "Nothing is measured yet." in headline()

@@ -132,7 +132,8 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "small.toml"
 
 
-SIDES = None, SimpleNamespace(spec=Spec(1, 32, 48, 1, 1, 2))  # all that is asked of what was looked at
+RECORDED = SimpleNamespace(action_names=("steering", "throttle"))
+SIDES = None, SimpleNamespace(spec=Spec(1, 32, 48, 1, 1, 2), unlabelled=RECORDED)  # all that is asked of what was seen
 
 
 class Steps:
@@ -245,6 +246,14 @@ def test_wrong_data_of_any_arm_ends_a_study_before_it_starts(
     assert not steps.worked
     finish(made.runs[2].run)
     assert made.runs[2].arm == "far" and carry_out(made) == [], "what is done needs its data no more"
+
+
+def test_a_metric_of_an_action_that_is_not_there_ends_a_study_before_it_starts(file: Path, steps: Steps) -> None:
+    carry_out(planned(file, "metrics.gas.name=mae", "metrics.gas.index=1"), arms=["tuned"])
+    steps.worked.clear()
+    with pytest.raises(ConfigError, match=r"\[metrics.gas\] index = 2: .* There are 0 steering, 1 throttle\."):
+        carry_out(planned(file, "metrics.gas.name=mae", "metrics.gas.index=2", "seeds=[7]"))
+    assert not steps.worked
 
 
 def test_two_processes_do_not_carry_out_one_study(file: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:

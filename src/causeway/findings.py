@@ -65,7 +65,7 @@ def find(study: Study, rows: Sequence[Row]) -> Finding | None:
     stand = Counter(row.point for row in others)
     most = max(stand.values())
     point = next(label for label in points(study) if stand[label] == most)
-    best = ranked([row for row in others if row.point == point])[0]
+    best = leader([row for row in others if row.point == point])
     return Finding(metric, point, best, baseline_row(study, of_metric, point))
 
 
@@ -82,6 +82,11 @@ def points(study: Study) -> list[str]:
 def ranked(rows: Sequence[Row]) -> list[Row]:
     """Rows of one metric, the best value first."""
     return sorted(rows, key=lambda row: -row.measure.value if row.direction == "higher" else row.measure.value)
+
+
+def leader(rows: Sequence[Row]) -> Row:
+    """The best of those rows that are shown to be better than the baseline; where there are none, the best of all."""
+    return ranked([row for row in rows if row.verdict == "better"] or rows)[0]
 
 
 def baseline_row(study: Study, rows: Sequence[Row], point: str) -> Row | None:
@@ -109,8 +114,8 @@ def runs_of(tested: Sequence[Tested], arm: str, point: str) -> list[Tested]:
 def leaders(study: Study, rows: Sequence[Row]) -> list[Row]:
     """The best arm other than the baseline at every point where one stands, in one metric."""
     others = [row for row in rows if row.arm != study.baseline]
-    here = {point: ranked([row for row in others if row.point == point]) for point in points(study)}
-    return [ranking[0] for ranking in here.values() if ranking]
+    here = [[row for row in others if row.point == point] for point in points(study)]
+    return [leader(own) for own in here if own]
 
 
 def headline(study: Study, found: Finding | None) -> tuple[Markup, Markup]:

@@ -41,8 +41,11 @@ def pair(source: Dataset, target: Dataset, path: Path, by: Sequence[str] = (), j
 
     ``by`` names what is compared: of the state or actions that both sides have; all of the state when it names nothing,
     or the actions where there is no state. Raises DataError where that is missing, not a number, constant on both
-    sides, or in other units. A killed call goes on with the target episodes that are not done.
+    sides, or in other units, and ConfigError where ``path`` is no ``.parquet``. A killed call goes on with the target
+    episodes that are not done.
     """
+    if path.suffix != ".parquet" or path.is_dir():
+        raise ConfigError(f"Pairs are written to a parquet file: name it, such as {path.with_suffix('.parquet')}.")
     names = _chosen(source, target, by)
     ours, theirs = (_sequences(side, names) for side in (source, target))
     names, kept, scale = _scaled(names, ours, theirs)

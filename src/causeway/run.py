@@ -26,6 +26,7 @@ from .evaluate import Evaluation
 from .metrics import Trace
 from .monitors import none
 from .policies import Policy
+from .progress import say_once
 from .train import Training, train
 
 
@@ -221,6 +222,9 @@ def test_on_recordings(run: Run, dataset: Any) -> list[Trace]:
     e = run.experiment
     shown = dataset.build(), e.target.crop, e.picture, e.horizon, run.cache
     recorded = domain.read("dataset", *shown, history=e.history)
+    learned = [side.dataset for side in (e.source, e.target) if side.dataset is not None]
+    if Path(shown[0].root).resolve() in [Path(each.root).resolve() for each in learned]:
+        say_once(f"{shown[0].root} is what this run learned from, all or in part: how it does there is no test of it.")
     agent = deploy(run)
     agreement.refuse_other_policy(*fits(run.folder), recorded)
     return evaluate.replay(agent, recorded, e.evaluate)

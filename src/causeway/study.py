@@ -12,7 +12,7 @@ from .config import Tree
 from .data import Spec
 from .disk import exclusive
 from .errors import ConfigError, DataError, nearest
-from .metrics import Metric
+from .metrics import Metric, Recorded
 from .run import Run, flat
 
 OWN = ("title", "about", "seeds", "arms", "sweep", "baseline", "metrics")  # keys of a study that its runs do not see
@@ -194,7 +194,7 @@ def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str
         for p in wanted:
             if p.run.begun:
                 run.refuse_other_settings(p.run, config.load(p.run.folder / "config.toml"))
-        _rehearse(todo)
+        _rehearse(todo, study.metrics)
         total, failed = len(wanted), dict[str, str]()
         done = total - len(todo)
         print(f"{study.title}: {total} runs, {done} done before.", flush=True)
@@ -225,8 +225,9 @@ def _wanted(study: Study, arms: Sequence[str]) -> list[Planned]:
         chosen += more
 
 
-def _rehearse(todo: Sequence[Planned]) -> None:
-    """What is wrong with the data of any arm, or with its policy for them, shows now, not after hours of other arms."""
+def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:
+    """What is wrong with the data of any arm, or with its policy or a metric for them, shows now, not after hours of
+    other arms."""
     seen: list[tuple[tuple[Any, ...], Spec]] = []
     fitted: list[tuple[Any, Spec]] = []
     for p in todo:
@@ -234,8 +235,12 @@ def _rehearse(todo: Sequence[Planned]) -> None:
         sides = e.source, e.target, e.picture, e.horizon, e.history
         try:
             if (spec := next((spec for known, spec in seen if known == sides), None)) is None:
-                spec = run.domains(p.run, decode=False)[1].spec
+                target = run.domains(p.run, decode=False)[1]
+                spec = target.spec
                 seen.append((sides, spec))
+                for name, metric in metrics.items():
+                    if isinstance(metric, Recorded):
+                        metric.refuse_other_actions(name, target.unlabelled.action_names)
             if (e.method, spec) not in fitted:
                 e.method.part_for(spec)
                 fitted.append((e.method, spec))

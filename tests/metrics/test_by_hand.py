@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from causeway import config, evaluate
+from causeway.errors import ConfigError
 from causeway.metrics import Trace
 
 
@@ -35,6 +36,11 @@ DRIVEN = [
     driven("off_road", 0.25, None),
     driven("", 0.0),
 ]
+
+
+def test_actions_are_counted_from_0() -> None:
+    with pytest.raises(ConfigError, match="index counts actions from 0, and cannot be -1"):
+        config.component("metric", {"name": "mae", "index": -1}).build()
 
 
 def test_rates_and_shares_are_over_episodes_that_ended() -> None:

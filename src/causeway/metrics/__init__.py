@@ -9,6 +9,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -46,7 +48,15 @@ class Recorded(Metric):
     """A metric of one predicted action beside the recorded one, over all moments of all traces together."""
 
     def __init__(self, index: int):
+        if index < 0:
+            raise ConfigError(f"index counts actions from 0, and cannot be {index}.")
         self.index = index
+
+    def refuse_other_actions(self, name: str, actions: Sequence[str]) -> None:
+        """There must be an action to look at; ``name`` is what the metric is called."""
+        if actions and self.index >= len(actions):
+            known = ", ".join(f"{i} {action}" for i, action in enumerate(actions))
+            raise ConfigError(f"[metrics.{name}] index = {self.index}: there is no such action. There are {known}.")
 
     def measure(self, traces: Sequence[Trace]) -> float:
         pairs = [(t.actions[:, self.index], t.reference[:, self.index]) for t in traces if t.reference is not None]
