@@ -12,7 +12,7 @@ from .config import Tree
 from .data import Spec
 from .disk import exclusive
 from .errors import ConfigError, DataError, nearest
-from .metrics import Metric, Recorded
+from .metrics import Metric
 from .run import Run, flat
 
 OWN = ("title", "about", "seeds", "arms", "sweep", "baseline", "metrics")  # keys of a study that its runs do not see
@@ -239,8 +239,7 @@ def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:
                 spec = target.spec
                 seen.append((sides, spec))
                 for name, metric in metrics.items():
-                    if isinstance(metric, Recorded):
-                        metric.refuse_other_actions(name, target.unlabelled.action_names)
+                    metric.refuse_other_actions(name, target.unlabelled.action_names)
             if (e.method, spec) not in fitted:
                 e.method.part_for(spec)
                 fitted.append((e.method, spec))

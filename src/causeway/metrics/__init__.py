@@ -39,6 +39,9 @@ class Metric(ABC):
     def measure(self, traces: Sequence[Trace]) -> float:
         """The number, over all ``traces`` together; nan where they do not hold what it needs."""
 
+    def refuse_other_actions(self, name: str, actions: Sequence[str]) -> None:  # noqa: B027  most look at no action by its number
+        """Raise a ConfigError, by the ``name`` that the metric goes by, where it looks at none of the ``actions``."""
+
     def chosen(self, traces: Sequence[Trace]) -> list[Trace]:
         """Those of ``traces`` that count."""
         return list(traces)
@@ -53,7 +56,6 @@ class Recorded(Metric):
         self.index = index
 
     def refuse_other_actions(self, name: str, actions: Sequence[str]) -> None:
-        """There must be an action to look at; ``name`` is what the metric is called."""
         if actions and self.index >= len(actions):
             known = ", ".join(f"{i} {action}" for i, action in enumerate(actions))
             raise ConfigError(f"[metrics.{name}] index = {self.index}: there is no such action. There are {known}.")
