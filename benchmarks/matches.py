@@ -23,8 +23,8 @@ from causeway import domain
 from causeway.alignments.transport import NOTHING, Config
 from causeway.bridges.identity import Config as Identity
 from causeway.data import Joint, Moments
+from causeway.draws import Pairing, Pairs
 from causeway.methods.imitation import Labelled
-from causeway.pairs import Pairing, Pairs
 from causeway.policies import Policy
 from causeway.run import load_part, open_run
 

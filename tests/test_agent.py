@@ -23,6 +23,7 @@ class Sum(nn.Module):
 
     action_mean = torch.zeros(1)
     spec = Spec(1, 4, 6, 1, 2, 1)
+    spatial = False
 
     def act(self, images: Tensor, state: Tensor, points: Tensor | None = None) -> Tensor:
         first = images.float().flatten(1).mean(1, keepdim=True) + state
@@ -57,6 +58,25 @@ def test_bridge_policy_action_map_and_monitor_follow_one_another() -> None:
     assert command.tolist() == [[2 * (3 + 1 + 0.5) + 10], [2 * (3 + 1 + 1.5) + 10]]
 
 
+def test_what_an_agent_is_shown_must_have_the_shape_that_it_learned_from() -> None:
+    pictures, state = np.zeros((2, 1, 3, 4, 6), np.uint8), np.zeros((2, 1), np.float32)
+    for shown, sentence in (
+        ((pictures[:, :, :, :3], state), r"needs pictures \(2, 1, 3, 4, 6\) of uint8, not \(2, 1, 3, 3, 6\) of uint8"),
+        ((pictures[:1], state), r"pictures \(2, 1, 3, 4, 6\) of uint8, not \(1, 1"),
+        ((pictures / np.float32(255), state), r"of uint8, not .* of float32"),
+        ((pictures, state[:, [0, 0]]), r"needs state \(2, 1\) of float32, not \(2, 2\)"),
+        ((pictures, state.astype(float)), r"state .* of float32, not .* of float64"),
+        ((None, state), r"looks now, and needs pictures \(2, 1, 3, 4, 6\)"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            made().act(*shown)
+    deep = made()
+    deep.policy.spatial, deep.policy.spec = True, Spec(1, 4, 6, 1, 2, 1, points=5)
+    with pytest.raises(DataError, match=r"needs points \(2, 5, 3\)\."):
+        deep.act(pictures, state)
+    deep.act(pictures[:, :, :, :3], state, np.zeros((2, 5, 3), np.float32))
+
+
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_where_the_monitor_changed_a_command_is_known() -> None:
     meant = np.array([[0.5, 0.5], [2.0, -2.0], [np.nan, 0.5], [0.5, np.nan]], np.float32)
@@ -89,6 +109,7 @@ TREE = {
     "monitor": {"name": "limits", "change": 0.125},
 }
 SPEC = Spec(1, 32, 48, 0, 1, 2)
+WIDE = {name: {"name": name_, "low": [-1.0] * 3} for name, name_ in (("action", "direct"), ("monitor", "limits"))}
 
 
 @pytest.fixture
@@ -105,6 +126,11 @@ def test_a_run_deploys_the_parts_that_its_settings_name(finished: run.Run) -> No
     agent = run.deploy(finished)
     e = finished.experiment
     assert (agent.bridge.config, agent.action.config, agent.monitor.config) == (e.bridge, e.action, e.monitor)  # type: ignore[attr-defined]
+    assert agent.names == ((), ("steering", "throttle"), ())
+    for section in ("action", "monitor"):
+        other = replace(finished, experiment=config.structure(run.Experiment, TREE | {section: WIDE[section]}, ""))
+        with pytest.raises(ConfigError, match=rf"\[{section}\] low lists 3 numbers, and there are 2 actions"):
+            run.deploy(other)
 
 
 def test_what_is_no_policy_cannot_drive(finished: run.Run, monkeypatch: pytest.MonkeyPatch) -> None:

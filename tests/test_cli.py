@@ -61,6 +61,11 @@ def test_import_and_check(tmp_path: Path) -> None:
     assert "1 episodes, 8 frames" in causeway("import", "donkey", tmp_path / "tub", tmp_path / "new").stdout
     checked = causeway("check", tmp_path / "new")
     assert checked.returncode == 0 and "nothing wrong" in checked.stdout
+    lines = checked.stdout.splitlines()[1:]
+    assert [line.split(maxsplit=1)[0] for line in lines] == ["cameras", "rate", "state", "actions", "points"]
+    said = dict(line.split(maxsplit=1) for line in lines)
+    assert said["actions"] == "steering, throttle" and said["rate"] == "10 Hz, 8 to 8 frames an episode"
+    assert said["cameras"].startswith("front: ") and said["state"] == said["points"] == "none"
 
 
 def test_check_says_what_is_wrong_and_exits_1(tmp_path: Path) -> None:
@@ -78,6 +83,13 @@ def test_evaluate_scores_a_run_on_anything_else(tmp_path: Path) -> None:
     done = causeway("evaluate", tmp_path / "one", "--dataset", data, "--csv", tmp_path / "scores.csv", "--each")
     assert done.returncode == 0 and "correlation" in done.stdout and done.stdout.count("mae") == 13, done.stderr
     assert (tmp_path / "scores.csv").read_text().startswith("on,metric,value,low,high,version\n")
+    mine = tmp_path / "mine.toml"
+    mine.write_text('[metrics]\ngas = { name = "mae", index = "throttle" }\n')
+    done = causeway("evaluate", tmp_path / "one", "--dataset", data, "--metrics", mine)
+    assert done.returncode == 0 and "gas" in done.stdout and "correlation" in done.stdout, done.stderr
+    mine.write_text('[metrics]\ngas = { name = "mae", index = "brake" }\n')
+    done = causeway("evaluate", tmp_path / "one", "--dataset", data, "--metrics", mine)
+    assert done.returncode == 2 and "[metrics.gas] index = 'brake': there is no such action" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,16 @@ def test_a_bare_word_is_a_component_without_settings() -> None:
         config.component("alignment", {"reach": 0.5})
 
 
+def test_settings_without_a_name_are_of_what_stands_there_by_default() -> None:
+    tree = {"method": {"name": "imitation", "policy": {"bottleneck": 8}}, "action": {"low": -1.0}}
+    made = config.structure(Experiment, tree, "")
+    assert made.method.policy == config.component("policy", {"name": "cnn", "bottleneck": 8})
+    assert made.action == config.component("action", {"name": "direct", "low": -1.0})
+    for wrong, where in (({"alignment": {"reach": 0.5}}, "alignment"), ({"policy": {"layer": 6}}, "policy")):
+        with pytest.raises(ConfigError, match=rf"\[method.{where}\] needs a name: one of"):
+            config.structure(Experiment, {"method": {"name": "imitation"} | wrong}, "")
+
+
 def test_a_word_like_none_is_answered_with_all_there_are() -> None:
     assert nearest("zzz", ["mmd", "coral"]) == "Known: coral, mmd."
     assert nearest("zzz", []) == "Known: none."

@@ -128,10 +128,12 @@ def test_a_crashed_episode_is_not_scored() -> None:
 
 
 def test_traces_survive_the_disk(tmp_path: Path) -> None:
-    before = [*traces(3), Trace("9", np.ones((2, 1), np.float32), end="stuck", signals={"a": np.ones(2, np.float32)})]
+    felt = {"a": np.ones(2, np.float32)}
+    before = [*traces(3), Trace("9", np.ones((2, 1), np.float32), end="stuck", signals=felt, names=("steering",))]
     evaluate.save(tmp_path / "t.npz", before)
     after = evaluate.load(tmp_path / "t.npz")
     assert [t.name for t in after] == ["0", "1", "2", "9"] and after[3].signals["a"].tolist() == [1, 1]
+    assert [t.names for t in after] == [(), (), (), ("steering",)]
     assert np.array_equal(after[0].reference, before[0].reference) and after[3].reference is None  # type: ignore[arg-type]
 
 
@@ -139,5 +141,5 @@ def test_replay_cuts_stretches_and_pairs_each_moment(moments: Callable[..., Mome
     recorded = moments(60)  # three episodes of 2 s
     found = evaluate.replay(agent(recorded.spec), recorded, Evaluation(stretch_s=1.0))
     assert [t.name for t in found] == ["0@0s", "0@1s", "1@0s", "1@1s", "2@0s", "2@1s"]
-    assert sum(len(t.actions) for t in found) == 60
+    assert sum(len(t.actions) for t in found) == 60 and {t.names for t in found} == {recorded.action_names}
     assert np.array_equal(np.concatenate([t.reference for t in found]), recorded.actions)  # type: ignore[arg-type]

@@ -112,6 +112,7 @@ class Echo(torch.nn.Module):
     """A policy whose actions are the state and the first pixel of every picture it was shown."""
 
     action_mean = torch.zeros(1)
+    spatial = False
 
     def __init__(self, spec: Spec):
         super().__init__()

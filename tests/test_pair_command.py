@@ -53,6 +53,19 @@ def test_pairs_overwrite_nothing_but_pairs(sides: tuple[Path, Path], tmp_path: P
     assert not list(tmp_path.glob(".*")), "nothing is left behind"
 
 
+def test_how_near_the_pairs_are_is_told(
+    sides: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.pair(*sides, tmp_path / "pairs.parquet")
+    told = capsys.readouterr().out
+    distance = np.array(pq.read_table(tmp_path / "pairs.parquet")["distance"].to_pylist()).reshape(3, 3)
+    near = distance.min(1)
+    assert "pairs.parquet: 9 pairs.\n" in told
+    assert f"distances: {np.median(distance):.3g} in the middle" in told
+    assert f"{near.min():.3g} to {near.max():.3g}, {np.median(near):.3g} in the middle\n" in told
+    assert "draws from about" in told and "of 3 source episodes" in told
+
+
 def test_settings_of_either_side_choose_what_is_paired(sides: tuple[Path, Path], tmp_path: Path) -> None:
     file = tmp_path / "pairs.parquet"
     cli.pair(*sides, file, ["target.select=e1", "source.select=e2"], jobs=1)

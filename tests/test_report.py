@@ -66,6 +66,15 @@ def test_the_headline_says_better_worse_or_nothing() -> None:
     assert "+0.300, too few episodes or stretches for an interval." in few and "nan" not in few
 
 
+def test_a_study_may_say_what_is_read_first() -> None:
+    rows = [row("plain", 0.5), row("plain", 0.5, metric="uncovered"), row("plain", 0.5, metric="mae")]
+    for first, wanted in (("", "success"), ("uncovered", "uncovered"), ("completion", "success")):
+        study: Any = Study("", "", (0,), "plain", (), Path(), headline=first)
+        study = replace(study, runs=(type("P", (), {"label": "", "point": (), "arm": "plain"}),))
+        found = findings.find(study, rows)
+        assert found and found.metric == wanted, "what was not measured cannot be first"
+
+
 def test_lower_is_better_where_the_metric_says_so() -> None:
     kind = {"metric": "mae", "direction": "lower"}
     found = headline(

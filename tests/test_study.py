@@ -132,8 +132,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "small.toml"
 
 
-RECORDED = SimpleNamespace(action_names=("steering", "throttle"))
-SIDES = None, SimpleNamespace(spec=Spec(1, 32, 48, 1, 1, 2), unlabelled=RECORDED)  # all that is asked of what was seen
+RECORDED = SimpleNamespace(action_names=("steering", "throttle"), state_names=("speed",))
+SIDE = SimpleNamespace(spec=Spec(1, 32, 48, 1, 1, 2), unlabelled=RECORDED, labelled=[0])  # all that is asked of it
+SIDES = SIDE, SIDE
 
 
 class Steps:
@@ -144,7 +145,7 @@ class Steps:
         self.worked: list[str] = []
         self.broken: dict[str, BaseException] = {}
 
-    def look(self, one: run.Run, decode: bool = True) -> tuple[None, Any]:
+    def look(self, one: run.Run, decode: bool = True) -> tuple[Any, Any]:
         assert not decode and not self.worked, "a look at the data before anything starts, which decodes nothing"
         self.looked.append(one.folder.name)
         return SIDES
@@ -253,6 +254,29 @@ def test_a_metric_of_an_action_that_is_not_there_ends_a_study_before_it_starts(f
     steps.worked.clear()
     with pytest.raises(ConfigError, match=r"\[metrics.gas\] index = 2: .* There are 0 steering, 1 throttle\."):
         carry_out(planned(file, "metrics.gas.name=mae", "metrics.gas.index=2", "seeds=[7]"))
+    with pytest.raises(ConfigError, match=r"\[metrics.gas\] index = 'throtle': .* There are 0 steering, 1 throttle\."):
+        carry_out(planned(file, "metrics.gas.name=mae", "metrics.gas.index=throtle", "seeds=[7]"))
+    assert not steps.worked
+    carry_out(planned(file, "metrics.gas.name=mae", "metrics.gas.index=throttle", "seeds=[7]"))
+    assert steps.worked
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("method.augment.mirror=['stering']", "augment.mirror: there is no state or action 'stering'"),
+        ("method.pairs.file=nowhere.parquet", "There is no file of pairs nowhere.parquet"),
+        ("method.alignment={name='transport', plan='paired'}", "needs moments that go together: set pairs.file"),
+        ("action.low=[0.0]", r"\[action\] low lists 1 numbers, and there are 2 actions: steering, throttle"),
+        ("monitor={name='limits', high=[1.0, 2.0, 3.0]}", r"\[monitor\] high lists 3 numbers"),
+        ("method={name='ridge', mirror=['stering']}", "augment.mirror: there is no state or action 'stering'"),
+    ],
+)
+def test_what_a_method_would_refuse_ends_a_study_before_it_starts(
+    change: str, sentence: str, file: Path, steps: Steps
+) -> None:
+    with pytest.raises(ConfigError, match=f"arm 'far': .*{sentence}"):
+        carry_out(planned(file, f"arms.far.{change}"))
     assert not steps.worked
 
 

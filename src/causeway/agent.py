@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .actions import ActionMap
+from .agreement import Names
 from .bridges import Bridge
+from .errors import DataError
 from .monitors import Monitor
 from .policies import Policy
+
+NOBODY = Names((), ())  # has said what the numbers mean
 
 
 @dataclass
@@ -23,6 +27,7 @@ class Agent:
     action: ActionMap
     monitor: Monitor
     execute: int = 1  # actions of a plan that are carried out before the next look
+    names: Names = NOBODY  # of state, actions and cameras, in their order; none where nobody knows
     intervened: NDArray[np.bool_] = field(init=False, repr=False, compare=False)  # (n,) by the monitor, last
     plans: NDArray[np.float32] | None = field(init=False, repr=False, compare=False, default=None)  # (n, T, A)
     age: NDArray[np.int64] = field(init=False, repr=False, compare=False)  # (n,) actions of it carried out
@@ -52,10 +57,12 @@ class Agent:
     ) -> NDArray[np.float32]:
         """Pictures (n, V, 3, H, W) at the policy's size, state (n, S), perhaps points (n, P, 3) -> commands (n, A).
 
-        Pictures and points of vehicles that do not ``looks`` may hold anything, and be None while nobody does.
+        Pictures and points of vehicles that do not ``looks`` may hold anything, and be None while nobody does. Raises
+        DataError where a shape or type is another.
         """
         if len(self.age) != len(state):
             self.reset(np.ones(len(state), bool))
+        self._refuse_other_shapes(images, state, points)
         due = self.age >= self.execute
         clouds = () if points is None else (points,)
         seen = () if images is None else self.memory.stacked(images, state, *clouds)
@@ -69,6 +76,22 @@ class Agent:
         ahead = np.minimum(self.age[:, None] + np.arange(horizon), horizon - 1)  # the last action repeats at the end
         self.age += 1
         return self.command(self.plans[np.arange(len(due))[:, None], ahead])
+
+    def _refuse_other_shapes(
+        self, images: NDArray[np.uint8] | None, state: NDArray[np.float32], points: NDArray[np.float32] | None
+    ) -> None:
+        one, looks = self.policy.spec.frame, self.looks.any()
+        pictures = "pictures", images, (one.cameras, 3, one.height, one.width), "uint8"
+        cloud = "points", points, (one.points, 3), "float32"
+        for what, given, shape, kind in (
+            ("state", state, (one.state,), "float32"),
+            cloud if self.policy.spatial else pictures,
+        ):
+            wanted = (len(state), *shape)
+            if given is None and looks:
+                raise DataError(f"The agent looks now, and needs {what} {wanted}.")
+            if given is not None and (given.shape != wanted or given.dtype != kind):
+                raise DataError(f"The agent needs {what} {wanted} of {kind}, not {given.shape} of {given.dtype}.")
 
     @torch.inference_mode()
     def plan(self, images: Tensor, state: Tensor, points: Tensor | None = None) -> NDArray[np.float32]:

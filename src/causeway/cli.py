@@ -107,7 +107,9 @@ def import_(format: str, source: Path, destination: Path, settings: Overrides = 
 
 @app.command()
 def check(path: Path, format: Annotated[str, typer.Option(help="Skip guessing the format.")] = "") -> None:
-    """Read a whole dataset and say everything that is wrong with it, episode by episode. Exits 1 if anything is.
+    """Read a whole dataset and say everything that is wrong with it, episode by episode; else what it holds.
+
+    Exits 1 if anything is wrong.
 
     Example: causeway check data/real
     """
@@ -123,6 +125,7 @@ def check(path: Path, format: Annotated[str, typer.Option(help="Skip guessing th
     print(
         f"{path}: {name}, {len(dataset.episodes)} episodes, {sum(map(len, dataset.episodes)):,} frames, nothing wrong."
     )
+    console.described(dataset)
 
 
 @app.command()
@@ -150,8 +153,7 @@ def pair(
             raise ConfigError(f"'{item}' is of neither side. Write it as source.key=value or target.key=value.")
         config.override(tree, item)
     ours, theirs = (config.component("dataset", tree[side], side).build() for side in ("source", "target"))
-    count = pairs.pair(ours, theirs, destination, by or (), jobs)
-    print(f"{destination}: {count:,} pairs.")
+    console.paired(destination, pairs.pair(ours, theirs, destination, by or (), jobs))
 
 
 @app.command()
@@ -220,6 +222,9 @@ def evaluate(
     data: Data = None,
     cache: Cache = None,
     csv: Csv = None,
+    metrics: Annotated[
+        Path | None, typer.Option(help="An experiment file whose [metrics] are measured beside the usual ones.")
+    ] = None,
     each: Annotated[bool, typer.Option(help="A line for each episode too.")] = False,
 ) -> None:
     """Score a finished run on anything else.
@@ -230,6 +235,7 @@ def evaluate(
 
     from . import run as runs
 
+    measured = config.metrics(_experiment(metrics, ()).get("metrics", {}) if metrics else {})
     one = runs.open_run(run, data, cache)
     if one.experiment.train.threads:
         torch.set_num_threads(one.experiment.train.threads)
@@ -244,7 +250,7 @@ def evaluate(
     if each:
         episodes = dict.fromkeys(trace.name.split("@")[0] for trace in traces)
         named += [(f"episode {e}", [t for t in traces if t.name.split("@")[0] == e]) for e in episodes]
-    _refuse_crashes(console.measures(named, config.metrics({}), csv))
+    _refuse_crashes(console.measures(named, measured, csv))
 
 
 @app.command()

@@ -94,9 +94,16 @@ def component(kind: str, table: Any, where: str = "") -> Any:
     return structure(catalog.find(kind, table["name"]).Config, settings, where)
 
 
-def metrics(own: Tree) -> dict[str, Any]:
+def metrics(own: Any) -> dict[str, Any]:
     """Every metric of the catalog with its default settings, and those that a ``metrics`` table adds by other names."""
-    tables = {name: {"name": name} for name in catalog.names("metric")} | own
+    if not isinstance(own, dict):
+        raise ConfigError(f"[metrics] must be a table of metrics, not {own!r}.")
+    usual = {name: {"name": name} for name in catalog.names("metric")}
+    for name in usual.keys() & own.keys():
+        other = own[name].get("name", name) if isinstance(own[name], dict) else own[name]
+        if other != name:
+            raise ConfigError(f"[metrics.{name}] names a metric that is not {other}. Call yours something else.")
+    tables = usual | own
     return {name: component("metric", table, f"metrics.{name}").build() for name, table in tables.items()}
 
 
@@ -111,7 +118,7 @@ def structure(cls: type[T], table: Any, where: str) -> T:
     for key, value in table.items():
         if key not in known:
             raise ConfigError(f"{section} has no setting '{key}'. {nearest(key, known)}")
-        values[key] = _value(hints[key], key, value, f"{where}.{key}" if where else key)
+        values[key] = _value(hints[key], key, _named(known[key], value), f"{where}.{key}" if where else key)
     for name, f in known.items():
         required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if required and name not in values:
@@ -120,6 +127,16 @@ def structure(cls: type[T], table: Any, where: str) -> T:
         return cls(**values)
     except ConfigError as error:
         raise ConfigError(f"{section} {error}") from None
+
+
+def _named(setting: "dataclasses.Field[Any]", value: Any) -> Any:
+    """A table without a name is of the component that stands there by default, where that has such settings."""
+    made = setting.default_factory
+    if not catalog.kind_of(setting.name) or not isinstance(value, dict) or made is dataclasses.MISSING:
+        return value
+    usual = made()
+    own = {f.name for f in dataclasses.fields(usual)}
+    return {"name": catalog.name_of(usual), **value} if value.keys() <= own else value
 
 
 def _value(hint: Any, key: str, value: Any, where: str) -> Any:

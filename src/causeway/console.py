@@ -71,6 +71,45 @@ def section(name: str) -> None:
     settings(sections[name].__doc__ or "", sections[name])
 
 
+def described(dataset: Any) -> None:
+    """What a Dataset holds, a line each: what an experiment file and the other side must agree with."""
+    lengths = [len(episode) for episode in dataset.episodes]
+    if not any(lengths):
+        return
+    shown = next(iter(dataset.frames(lengths.index(max(lengths)))))
+    shown_by = sum(episode.actions is not None for episode in dataset.episodes)
+    lines = {
+        "cameras": f"{', '.join(dataset.cameras)}: {shown.shape[2]}x{shown.shape[1]}",
+        "rate": f"{dataset.rate_hz:g} Hz, {min(lengths)} to {max(lengths)} frames an episode",
+        "state": ", ".join(dataset.state_names) or "none",
+        "actions": ", ".join(dataset.action_names) or "none",
+        "points": f"{dataset.points} in a cloud" if dataset.points else "none",
+    }
+    if shown_by < len(lengths):
+        lines["actions"] += f", in {shown_by} of {len(lengths)} episodes"
+    for name, line in lines.items():
+        print(f"{name:9}{line}")
+
+
+def paired(path: Path, distances: Any) -> None:
+    """How near the episodes of a new file of pairs are, by their ``distances`` (target, source episodes)."""
+    import numpy as np
+
+    from .draws import Pairing, breadth, shares
+
+    near, usual = distances.min(1), Pairing()
+    drawn = breadth(shares(usual, distances))
+    print(f"{path}: {distances.size:,} pairs.")
+    print(
+        f"distances: {np.median(distances):.3g} in the middle; of a target episode to its nearest source episode "
+        f"{near.min():.3g} to {near.max():.3g}, {np.median(near):.3g} in the middle"
+    )
+    print(
+        f"by the default method.pairs (sharpness {usual.sharpness:g}, middle {usual.middle:g}) a target episode draws "
+        f"from about {drawn:.0f} of {distances.shape[1]} source episodes; raise sharpness to draw from fewer"
+    )
+
+
 def rows(lines: Sequence[Any]) -> None:
     """The table of a study."""
     table = Table("arm", "point", "metric", "value", "95 % interval", "against the baseline", box=None)

@@ -78,6 +78,7 @@ def replay(agent: Agent, moments: Moments, settings: Evaluation) -> list[Trace]:
             reference=truth[part],
             time_s=time_s[part],
             signals={"intervened": intervened[part]},
+            names=moments.action_names,
         )
         for (number, place), part in zip(keys, parts)
     ]
@@ -96,10 +97,13 @@ def measure(runs: Sequence[Sequence[Trace]], metrics: Mapping[str, Metric]) -> d
 
     The interval is a bootstrap over episodes, the same for all runs, and over runs; it is at least Student's over
     runs, since few runs resampled look too sure, and a rate's is at least Wilson's. It ends at the metric's bounds, and
-    is (nan, nan) for fewer than FEWEST episodes. Metrics that the traces hold nothing for are left out.
+    is (nan, nan) for fewer than FEWEST episodes. Metrics that the traces hold nothing for are left out; one that looks
+    at an action which is not among theirs raises ConfigError.
     """
     found = {}
+    actions = next((trace.names for traces in runs for trace in traces if trace.names), ())
     for name, metric in metrics.items():
+        metric.refuse_other_actions(name, actions)
         counted = [metric.chosen(scored(traces)) for traces in runs]
         values = [metric.measure(traces) for traces in counted]
         if not values or not np.isfinite(values).all():
@@ -192,7 +196,7 @@ def save(path: Path, traces: Sequence[Trace]) -> None:
     heads = []
     for i, trace in enumerate(traces):
         head = {"name": trace.name, "end": trace.end, "completion": trace.completion, "error": trace.error}
-        heads.append(head | {"signals": sorted(trace.signals)})
+        heads.append(head | {"signals": sorted(trace.signals), "names": trace.names})
         named = {"actions": trace.actions, "reference": trace.reference, "time_s": trace.time_s}
         named |= {f"signal_{key}": value for key, value in trace.signals.items()}
         arrays |= {f"{i}/{key}": value for key, value in named.items() if value is not None}
@@ -212,4 +216,5 @@ def _read(arrays: Mapping[str, Any], i: int, head: dict[str, Any]) -> Trace:
     signals = {key: arrays[f"{i}/signal_{key}"] for key in head["signals"]}
     reference, time_s = (arrays.get(f"{i}/{key}") for key in ("reference", "time_s"))
     actions = arrays[f"{i}/actions"]
-    return Trace(head["name"], actions, reference, time_s, head["end"], head["completion"], signals, head["error"])
+    facts = head["end"], head["completion"], signals, head["error"], tuple(head.get("names", ()))
+    return Trace(head["name"], actions, reference, time_s, *facts)

@@ -12,7 +12,7 @@ from .metrics import Trace
 from .results import Row
 from .study import Planned, Study
 
-FIRST = ("success", "correlation", "completion")  # the metric that is read first, where it was measured
+FIRST = ("success", "correlation", "completion")  # read first where measured, unless the study names another
 ENOUGH_SEEDS = 3  # fewer say nothing of how far trainings differ
 EVIDENCE = ("better", "worse")  # verdicts that say something; any other says that nothing is shown
 
@@ -59,7 +59,7 @@ def find(study: Study, rows: Sequence[Row]) -> Finding | None:
     metrics = list(dict.fromkeys(row.metric for row in rows))
     if not metrics:
         return None
-    metric = next((name for name in FIRST if name in metrics), metrics[0])
+    metric = next((name for name in (study.headline, *FIRST) if name in metrics), metrics[0])
     of_metric = [row for row in rows if row.metric == metric]
     others = [row for row in of_metric if row.arm != study.baseline] or of_metric
     stand = Counter(row.point for row in others)

@@ -13,16 +13,13 @@ import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from .data import Moments
 from .datasets import Dataset
 from .disk import exclusive, whole
 from .errors import ConfigError, DataError, nearest
@@ -36,8 +33,8 @@ COLUMNS = ("source", "target", "distance", "source_step", "target_step")
 UNITS = 40.0  # a number that spreads so many times more on one side is in other units there: a radian has 57 degrees
 
 
-def pair(source: Dataset, target: Dataset, path: Path, by: Sequence[str] = (), jobs: int = 1) -> int:
-    """Write the pairs of every source with every target episode to ``path``, and count them.
+def pair(source: Dataset, target: Dataset, path: Path, by: Sequence[str] = (), jobs: int = 1) -> NDArray[np.float64]:
+    """Write the pairs of every source with every target episode to ``path``; their distances (target, source episodes).
 
     ``by`` names what is compared: of the state or actions that both sides have; all of the state when it names nothing,
     or the actions where there is no state. Raises DataError where that is missing, not a number, constant on both
@@ -70,11 +67,11 @@ def pair(source: Dataset, target: Dataset, path: Path, by: Sequence[str] = (), j
             for done in as_completed([pool.submit(work, number) for number in todo]):
                 advance(done.result())
         with whole(path) as temporary:
-            _joined(files, temporary)
+            distances = _joined(files, temporary)
         for file in files:
             file.unlink()
         parts.rmdir()
-    return len(ours) * len(theirs)
+    return distances
 
 
 def _chosen(source: Dataset, target: Dataset, by: Sequence[str]) -> list[str]:
@@ -178,126 +175,12 @@ def _write(
         pq.write_table(table.replace_schema_metadata({"pairs": json.dumps(about)}), temporary)
 
 
-def _joined(files: Sequence[Path], path: Path) -> None:
+def _joined(files: Sequence[Path], path: Path) -> NDArray[np.float64]:
+    """The rows of all ``files`` in one; their distances, a row each."""
+    distances = []
     with pq.ParquetWriter(path, pq.read_schema(files[0])) as into:
         for file in files:
-            into.write_table(pq.read_table(file))
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """Source moments drawn to go with target moments, from a file of pairs."""
-
-    file: str = ""  # what causeway pair wrote; without it, the moments of both sides are drawn apart
-    share: float = 0.5  # of the imitated source moments, how many are drawn in pairs
-    sharpness: float = 10.0  # raising it draws near episodes more and far ones less, s
-    middle: float = 0.01  # raising it draws farther episodes too; at this distance one is half as likely as can be, c
-    window: int = 10  # raising it draws source moments farther off the warping path, in steps
-    batch: int = 128  # pairs that are aligned in a step, beside the moments that are imitated
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1 or self.sharpness < 0 or self.window < 0 or self.batch < 2:
-            raise ConfigError("needs share between 0 and 1, sharpness and window of 0 or more, and batch of 2 or more.")
-
-
-class Paths(NamedTuple):
-    """The warping paths of R pairs of episodes. ``low`` and ``high`` hold the target steps of all pairs in a row."""
-
-    lengths: tuple[NDArray[np.int32], NDArray[np.int32]]  # (R,) of the source and of the target episodes
-    place: NDArray[np.int64]  # (R,) where the first target step of a pair stands
-    low: NDArray[np.int32]  # the first source step that goes with each target step
-    high: NDArray[np.int32]  # the last one
-
-
-def _paths(table: pa.Table) -> Paths:
-    own, other = (table[key].combine_chunks() for key in ("source_step", "target_step"))
-    offsets = own.offsets.to_numpy()
-    own, other = own.flatten().to_numpy(), other.flatten().to_numpy()
-    row = np.repeat(np.arange(len(table)), np.diff(offsets))
-    begins = np.flatnonzero(np.diff(row, prepend=-1) | np.diff(other, prepend=-1))
-    ends = np.append(begins[1:], len(row)) - 1
-    last = offsets[1:] - 1
-    place = np.searchsorted(row[begins], np.arange(len(table)))
-    return Paths((own[last] + 1, other[last] + 1), place, own[begins], own[ends])
-
-
-class Pairs:
-    """Draws moments of both sides that go together: a target moment at random, a source episode with probability
-    proportional to ``1 / (1 + exp(sharpness (distance - middle)))``, and of it the moment on the warping path, give or
-    take ``window`` steps (Cheng et al. 2025). Raises DataError where the file is of other recordings.
-    """
-
-    def __init__(self, config: Pairing, source: Moments, target: Moments):
-        self.window, self.source, self.target = config.window, source, target
-        path = Path(config.file)
-        if not path.is_file():
-            raise ConfigError(f"There is no file of pairs {path}. Make it with: causeway pair SOURCE TARGET {path}")
-        try:
-            table = pq.read_table(path, columns=list(COLUMNS))
-        except pa.ArrowInvalid:
-            raise DataError(f"{path} is no file of pairs. Make it with: causeway pair SOURCE TARGET {path}") from None
-        self.by: list[str] = json.loads((table.schema.metadata or {}).get(b"pairs", b'{"by": []}'))["by"]
-        self.paths = _paths(table)
-        sides = zip(("source", "target"), self.paths.lengths, (source, target))
-        self.rows = self._known(*(_numbers(path, table[key].to_pylist(), n, side) for key, n, side in sides))
-        for episode in np.unique(target.episode[target.rows]):
-            if not (self.rows[episode] >= 0).any():
-                lacking = target.episode_names[episode]
-                raise DataError(f"{path} has no pair for episode {lacking} of the target that training may use.")
-        self.up_to = self._shares(config, table["distance"].to_numpy()).cumsum(1)
-        self.length = np.bincount(source.episode, minlength=len(source.episode_names))
-        self.first = [np.searchsorted(side.episode, np.arange(len(side.episode_names))) for side in (source, target)]
-
-    def _known(self, sources: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(target episodes, source episodes) the row of the file, -1 where there is none that training may use."""
-        rows = np.full((len(self.target.episode_names), len(self.source.episode_names)), -1)
-        trained = np.isin(np.arange(rows.shape[1]), self.source.episode[self.source.rows])
-        usable = (sources >= 0) & (targets >= 0) & trained[sources]
-        rows[targets[usable], sources[usable]] = np.flatnonzero(usable)
-        return rows
-
-    def _shares(self, config: Pairing, distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(target episodes, source episodes) how likely a source episode is, given the target episode."""
-        likely = -np.logaddexp(0, config.sharpness * (distance[self.rows] - config.middle))
-        likely = np.where(self.rows >= 0, likely, -np.inf)
-        share = np.exp(likely - likely.max(1, keepdims=True, initial=-1e300))
-        return np.asarray(share / share.sum(1, keepdims=True).clip(1e-300))
-
-    def draw(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Which of the source's moments go with which of the target's: two times ``count`` places in either set."""
-        theirs = rng.integers(len(self.target), size=count)
-        frame = self.target.rows[theirs]
-        episode = self.target.episode[frame]
-        ours = (self.up_to[episode] <= rng.random(count)[:, None]).sum(1).clip(max=self.up_to.shape[1] - 1)
-        at = self.paths.place[self.rows[episode, ours]] + frame - self.first[1][episode]
-        step = rng.integers(self.paths.low[at], self.paths.high[at] + 1)
-        step += rng.integers(-self.window, self.window + 1, size=count)
-        step = step.clip(0, self.length[ours] - 1)
-        return self._nearest(self.first[0][ours] + step, ours), theirs
-
-    def _nearest(self, frame: NDArray[np.int64], episode: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The places of the source's moments nearest to ``frame`` in the same ``episode``: others may be held back."""
-        rows = self.source.rows
-        after = np.searchsorted(rows, frame).clip(max=len(rows) - 1)
-        before = (after - 1).clip(min=0)
-        gaps = [
-            np.where(self.source.episode[rows[place]] == episode, np.abs(rows[place] - frame), np.inf)
-            for place in (before, after)
-        ]
-        return np.where(gaps[0] < gaps[1], before, after)
-
-
-def _numbers(path: Path, names: list[str], lengths: NDArray[np.int32], side: Moments) -> NDArray[np.int64]:
-    """The numbers of the named episodes among those of ``side``, -1 for others."""
-    known = {name: number for number, name in enumerate(side.episode_names)}
-    found = np.array([known.get(name, -1) for name in names])
-    counts = np.bincount(side.episode, minlength=len(known))
-    wrong = np.flatnonzero((found >= 0) & (counts[found] != lengths))
-    if len(wrong) or (found < 0).all():
-        what = (
-            f"episode {names[wrong[0]]} has {lengths[wrong[0]]} moments there"
-            if len(wrong)
-            else "no episode is known here"
-        )
-        raise DataError(f"{path} is of other recordings: {what}. Make it anew with causeway pair.")
-    return found
+            table = pq.read_table(file)
+            into.write_table(table)
+            distances.append(table["distance"].to_numpy())
+    return np.stack(distances)

@@ -235,8 +235,11 @@ def deploy(run: Run) -> Agent:
     part = load_part(run.folder)
     if not isinstance(part, Policy):
         raise ConfigError(f"{run.folder} holds a {type(part).__name__}, which cannot drive. Name a run of a policy.")
-    e = run.experiment
-    return Agent(part, e.bridge.build(), e.action.build(), e.monitor.build(), e.execute)
+    e, names = run.experiment, fits(run.folder)[1]
+    action, monitor = e.action.build(), e.monitor.build()
+    for between in (action, monitor):
+        between.refuse_other_actions(names.actions)
+    return Agent(part, e.bridge.build(), action, monitor, e.execute, names)
 
 
 def save_part(folder: Path, part: nn.Module, target: Domain) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 from . import config, run, workers
 from .config import Tree
-from .data import Spec
+from .data import Domain
 from .disk import exclusive
 from .errors import ConfigError, DataError, nearest
 from .metrics import Metric
 from .run import Run, flat
 
-OWN = ("title", "about", "seeds", "arms", "sweep", "baseline", "metrics")  # keys of a study that its runs do not see
+OWN = ("title", "about", "seeds", "arms", "sweep", "baseline", "metrics", "headline")  # a study's, not its runs'
 NAME, UNSAFE = re.compile(r"[\w.-]+"), re.compile(r"[^\w.+-]+")  # of folders
 
 
@@ -30,6 +30,7 @@ class Study:
     runs: "tuple[Planned, ...]"
     folder: Path
     metrics: Mapping[str, Metric] = field(default_factory=dict)  # by the names they have in the table
+    headline: str = ""  # the metric that the page speaks of first; "" leaves it to what was measured
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,11 @@ def plan(path: Path, folder: Path, overrides: Iterable[str], data: Path | None, 
                 raise ConfigError(f"sweep: '{key}' needs a list of values, such as [0, 20, 100], not {values!r}.")
         base = config.merge(tree, {key: value for key, value in changes.items() if key != "sweep"})
         for values, seed in itertools.product(itertools.product(*sweep.values()), seeds):
-            planned.append(_planned(name, tuple(zip(sweep, values)), seed, base, folder, data, cache))
+            try:
+                planned.append(_planned(name, tuple(zip(sweep, values)), seed, base, folder, data, cache))
+            except ConfigError as error:
+                of_all = not planned and str(error) == _fault(tree, folder, data)
+                raise ConfigError(str(error) if of_all else f"arm '{name}': {error}") from None
     folders = [p.run.folder.name for p in planned]
     if len(set(folders)) < len(folders):
         twin = next(name for name in folders if folders.count(name) > 1)
@@ -79,9 +84,11 @@ def plan(path: Path, folder: Path, overrides: Iterable[str], data: Path | None, 
     linked = [_linked(p, planned, arms, data, cache) for p in planned]
     _refuse_circles(linked)
     title = own.get("title", path.stem)
-    metrics = config.metrics(own.get("metrics", {}))
+    metrics, first = config.metrics(own.get("metrics", {})), own.get("headline", "")
+    if first and first not in metrics:
+        raise ConfigError(f"headline: there is no metric '{first}'. {nearest(first, metrics)}")
     runs = tuple(sorted(linked, key=lambda p: p.run.experiment.seed))  # all arms of a seed, then the next
-    return Study(title, own.get("about", ""), seeds, baseline, runs, folder, metrics)
+    return Study(title, own.get("about", ""), seeds, baseline, runs, folder, metrics, first)
 
 
 def _refuse_wrong_types(own: Tree) -> None:
@@ -91,7 +98,7 @@ def _refuse_wrong_types(own: Tree) -> None:
         ("baseline", str, "the name of an arm"),
         ("arms", dict, "a table of arms, [arms.NAME]"),
         ("sweep", dict, "a table of settings and their values"),
-        ("metrics", dict, "a table of metrics"),
+        ("headline", str, "the name of a metric"),
     ):
         if key in own and not isinstance(own[key], kind):
             raise ConfigError(f"[{key}] must be {words}, not {own[key]!r}.")
@@ -142,10 +149,16 @@ def _planned(
         config.place(place, key, value)
         tree = config.merge(tree, place)
     words = [arm, *(f"{key.rsplit('.', 1)[-1]}={UNSAFE.sub('_', str(value))}" for key, value in point), f"s{seed}"]
+    return Planned(arm, point, run.build(tree, folder / "-".join(words), data, cache))
+
+
+def _fault(tree: Tree, folder: Path, data: Path | None) -> str:
+    """What is wrong with the settings that all arms share; "" where nothing is."""
     try:
-        return Planned(arm, point, run.build(tree, folder / "-".join(words), data, cache))
+        run.build(tree, folder, data)
     except ConfigError as error:
-        raise ConfigError(f"arm '{arm}': {error}") from None
+        return str(error)
+    return ""
 
 
 def _linked(planned: Planned, others: Sequence[Planned], arms: Tree, data: Path | None, cache: Path | None) -> Planned:
@@ -228,21 +241,22 @@ def _wanted(study: Study, arms: Sequence[str]) -> list[Planned]:
 def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:
     """What is wrong with the data of any arm, or with its policy or a metric for them, shows now, not after hours of
     other arms."""
-    seen: list[tuple[tuple[Any, ...], Spec]] = []
-    fitted: list[tuple[Any, Spec]] = []
+    seen: list[tuple[tuple[Any, ...], tuple[Domain, Domain]]] = []
+    fitted: list[tuple[Any, tuple[Any, ...]]] = []
     for p in todo:
         e = p.run.experiment
         sides = e.source, e.target, e.picture, e.horizon, e.history
         try:
-            if (spec := next((spec for known, spec in seen if known == sides), None)) is None:
-                target = run.domains(p.run, decode=False)[1]
-                spec = target.spec
-                seen.append((sides, spec))
+            if (domains := next((domains for known, domains in seen if known == sides), None)) is None:
+                domains = run.domains(p.run, decode=False)
+                seen.append((sides, domains))
                 for name, metric in metrics.items():
-                    metric.refuse_other_actions(name, target.unlabelled.action_names)
-            if (e.method, spec) not in fitted:
-                e.method.part_for(spec)
-                fitted.append((e.method, spec))
+                    metric.refuse_other_actions(name, domains[1].unlabelled.action_names)
+            for between in (e.action, e.monitor):
+                between.build().refuse_other_actions(domains[1].unlabelled.action_names)
+            if (e.method, sides) not in fitted:
+                e.method.rehearse(*domains)
+                fitted.append((e.method, sides))
         except (ConfigError, DataError) as error:
             kind = ConfigError if isinstance(error, ConfigError) else DataError
             raise kind(f"arm '{p.arm}': {error}") from None

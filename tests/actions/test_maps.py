@@ -30,6 +30,23 @@ def test_a_range_goes_up(module: Any) -> None:
         module.Config(low=1.0, high=1.0)
 
 
+@pytest.mark.parametrize("made", [direct.Config, lambda **range_: smooth.Config(memory=0, **range_)])
+def test_each_action_may_have_a_range_of_its_own(made: Any) -> None:
+    chunk = np.array([[[5.0, -5.0], [9.0, 9.0]]], np.float32)
+    between = made(low=(-1.0, -2.0), high=(3.0, 4.0)).build()
+    assert between(chunk).tolist() == [[3.0, -2.0]] and between(chunk).dtype == np.float32
+    assert made(low=(-1.0, -2.0)).build()(chunk).tolist() == [[5.0, -2.0]]
+    between.refuse_other_actions(["x", "gripper"])
+    made(low=0.0).build().refuse_other_actions(["x"])
+    with pytest.raises(ConfigError, match=r"\[action\] low lists 2 numbers, and there are 3 actions: x, y, gripper"):
+        between.refuse_other_actions(["x", "y", "gripper"])
+    with pytest.raises(ConfigError, match="low lists 2 numbers and high 3"):
+        made(low=(-1.0, -2.0), high=(3.0, 4.0, 5.0))
+    for empty in ({"low": (0.0, 3.0), "high": 2.0}, {"low": ()}):
+        with pytest.raises(ConfigError, match="low must be below high"):
+            made(**empty)
+
+
 def test_smooth_keeps_a_share_of_the_last_command() -> None:
     made = smooth.Config(memory=0.75).build()
     made.reset(np.ones(1, bool))

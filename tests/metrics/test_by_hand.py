@@ -43,6 +43,14 @@ def test_actions_are_counted_from_0() -> None:
         config.component("metric", {"name": "mae", "index": -1}).build()
 
 
+def test_an_action_may_be_called_by_its_name() -> None:
+    truth, guess = np.array([[0.0, 1.0], [0.0, 2.0]], np.float32), np.array([[0.5, 1.0], [0.5, 5.0]], np.float32)
+    named = Trace("x", guess, truth, names=("steering", "throttle"))
+    assert score("mae", [named], index="throttle") == score("mae", [named], index=1) == 1.5
+    assert score("mae", [named, Trace("y", guess + 1, truth)], index="throttle") == 1.5, "nobody named those of y"
+    assert math.isnan(score("mae", [named], index="brake")) and math.isnan(score("mae", [named], index=2))
+
+
 def test_rates_and_shares_are_over_episodes_that_ended() -> None:
     assert score("success", DRIVEN) == pytest.approx(1 / 3)
 

@@ -1,6 +1,7 @@
 """From the policy's chunk of actions to the command the vehicle takes. One file per action map."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,3 +17,6 @@ class ActionMap(ABC):
     @abstractmethod
     def __call__(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, T, A) predicted actions -> (n, A) the command now."""
+
+    def refuse_other_actions(self, actions: Sequence[str]) -> None:  # noqa: B027  most take any
+        """Raise a ConfigError where its settings do not fit these ``actions``."""

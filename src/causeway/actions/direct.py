@@ -1,12 +1,13 @@
 """The first action of the chunk, clipped to the range of the controls where one is set."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError
+from ..bounds import Bound, refuse_empty, refuse_other_actions
 from . import ActionMap
 
 
@@ -14,12 +15,11 @@ from . import ActionMap
 class Config:
     """The range of the controls, in their own units."""
 
-    low: float = -math.inf  # smallest command
-    high: float = math.inf  # largest command
+    low: Bound = -math.inf  # smallest command: of all actions, or a list of one for each
+    high: Bound = math.inf  # largest command, likewise
 
     def __post_init__(self) -> None:
-        if not self.low < self.high:
-            raise ConfigError("low must be below high.")
+        refuse_empty(self.low, self.high)
 
     def build(self) -> "Direct":
         return Direct(self)
@@ -35,4 +35,7 @@ class Direct(ActionMap):
         pass
 
     def __call__(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
-        return chunk[:, 0].clip(self.config.low, self.config.high)
+        return chunk[:, 0].clip(self.config.low, self.config.high).astype(np.float32, copy=False)
+
+    def refuse_other_actions(self, actions: Sequence[str]) -> None:
+        refuse_other_actions("action", {"low": self.config.low, "high": self.config.high}, actions)

@@ -17,8 +17,9 @@ class Cost(NamedTuple):
 class Method(nn.Module, ABC):
     """How a run learns. It owns every trained weight, and leaves one part behind.
 
-    Its Config has ``part_for(spec: Spec) -> nn.Module``, the untrained part, and ``build(source: Domain, target:
-    Domain, seed: int, start: nn.Module | None)``, where ``start`` is the part of the run to begin from, if any.
+    Its Config has ``part_for(spec: Spec) -> nn.Module``, the untrained part, ``build(source: Domain, target: Domain,
+    seed: int, start: nn.Module | None)``, where ``start`` is the part of the run to begin from, if any, and
+    ``rehearse(source: Domain, target: Domain)``, which raises at once what would be wrong; pictures are blank then.
     """
 
     rank: int = 0  # which of several devices this is; each draws other batches

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data import Batch, Moments
+from ..draws import Pairs
 from ..errors import ConfigError
 from ..features import Features
-from ..pairs import Pairs
 
 
 class Stream(NamedTuple):

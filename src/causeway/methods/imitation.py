@@ -13,20 +13,20 @@ target moments that go together in time (Cheng et al. 2025). Maddukuri et al. 20
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ..alignments import gathered, none
+from ..alignments import Alignment, gathered, none
 from ..augment import Augment, Augmentation
-from ..bridges import identity
+from ..bridges import Bridge, identity
 from ..data import Batch, Domain, Joint, Moments, Spec
+from ..draws import Pairing, Pairs, breadth, together
 from ..errors import ConfigError
 from ..features import Features, embedded
-from ..pairs import Pairing, Pairs
 from ..policies import Policy, Wrapper, cnn
 from ..progress import say_once
 from . import Cost, Method
@@ -62,8 +62,37 @@ class Config:
         policy: Policy = self.policy.build(spec)
         return policy
 
+    def rehearse(self, source: Domain, target: Domain) -> None:
+        """Raise what would otherwise be found wrong with these settings and data when the run begins."""
+        self.modules(source, target)
+        if self.pairs.file:
+            together(self.pairs, source, target)
+
+    def modules(self, source: Domain, target: Domain) -> "Modules":
+        """What is trained and what changes its pictures. Raises ConfigError where they do not go together."""
+        policy = self.part_for(target.spec)
+        alignment = self.alignment.build(policy.width, target.spec.horizon * target.spec.action)
+        if alignment.paired and not self.pairs.file:
+            raise ConfigError("plan = 'paired' needs moments that go together: set pairs.file, or plan = 'full'.")
+        if policy.spatial and (self.augment != Augment() or not isinstance(self.bridge, identity.Config)):
+            raise ConfigError(
+                "augment and bridge change pictures, and this policy looks at point clouds. Leave them out."
+            )
+        names = source.unlabelled.state_names, source.unlabelled.action_names
+        augmentation = Augmentation(self.augment, *names, target.spec.frame.cameras, target.spec.history)
+        return Modules(policy, alignment, self.bridge.build(), augmentation)
+
     def build(self, source: Domain, target: Domain, seed: int, start: nn.Module | None = None) -> "Imitation":
         return Imitation(self, source, target, seed, start)
+
+
+class Modules(NamedTuple):
+    """The untrained modules of one run."""
+
+    policy: Policy
+    alignment: Alignment
+    bridge: Bridge
+    augmentation: Augmentation
 
 
 class Labelled(Wrapper):
@@ -93,17 +122,7 @@ class Imitation(Method):
     def __init__(self, config: Config, source: Domain, target: Domain, seed: int, start: nn.Module | None):
         super().__init__()
         self.config, self.source, self.target, self.seed = config, source, target, seed
-        self.policy = config.part_for(target.spec)
-        self.alignment = config.alignment.build(self.policy.width, target.spec.horizon * target.spec.action)
-        if self.alignment.paired and not config.pairs.file:
-            raise ConfigError("plan = 'paired' needs moments that go together: set pairs.file, or plan = 'full'.")
-        self.bridge = config.bridge.build()
-        if self.policy.spatial and (config.augment != Augment() or not isinstance(config.bridge, identity.Config)):
-            raise ConfigError(
-                "augment and bridge change pictures, and this policy looks at point clouds. Leave them out."
-            )
-        names = source.unlabelled.state_names, source.unlabelled.action_names
-        self.augmentation = Augmentation(config.augment, *names, target.spec.frame.cameras, target.spec.history)
+        self.policy, self.alignment, self.bridge, self.augmentation = config.modules(source, target)
         self.shares = shares(config.target_weight, config.guess_share, len(target.labelled), len(target.guessed))
         if start is not None:
             self.policy.load_state_dict(start.state_dict())
@@ -143,26 +162,20 @@ class Imitation(Method):
 
     def _draw_pairs(self, sizes: dict[str, int], sides: dict[str, Moments], aligns: bool) -> None:
         """Streams of which some draw moments of both sides that go together."""
-        source = self.source.labelled
-        target = self.target.labelled if len(self.target.labelled) else self.target.unlabelled.hidden()
-        pairs, share = Pairs(self.config.pairs, source, target), self.config.pairs.share
-        known = set(pairs.by) & set(target.action_names)
-        if known and len(self.target.labelled) < len(self.target.unlabelled):
-            by = ", ".join(sorted(known))
-            raise ConfigError(
-                f"pairs.file was made by {by}, which target.limit hides. Pair by state, or set target.limit = 'all'."
-            )
+        pairs, share = together(self.config.pairs, self.source, self.target), self.config.pairs.share
+        count, drawn = pairs.shares.any(0).sum(), breadth(pairs.shares)
+        say_once(f"By pairs.sharpness a target episode draws from about {drawn:.0f} of {count} source episodes.")
         for name, size in sizes.items():
-            together = round(size * share) if name == "source" else 0
-            part = share if 0 < together < size else float(together > 0)
-            if size - together:
-                self._stream(name, sides[name], size - together, self.shares[name] * (1 - part), aligned=False)
-            if together:
-                self._stream("paired source", source, together, self.shares[name] * part, False, pairs)
+            drawn = round(size * share) if name == "source" else 0
+            part = share if 0 < drawn < size else float(drawn > 0)
+            if size - drawn:
+                self._stream(name, sides[name], size - drawn, self.shares[name] * (1 - part), aligned=False)
+            if drawn:
+                self._stream("paired source", pairs.source, drawn, self.shares[name] * part, False, pairs)
         if aligns:
-            self._stream("source pairs", source, self.config.pairs.batch, pairs=pairs)
+            self._stream("source pairs", pairs.source, self.config.pairs.batch, pairs=pairs)
             last = len(self.streams) - 1
-            self._stream("target pairs", target, self.config.pairs.batch, pairs=pairs, number=last)
+            self._stream("target pairs", pairs.target, self.config.pairs.batch, pairs=pairs, number=last)
 
     def _advise(self) -> None:
         """Print where published evidence would put the mixing weight."""

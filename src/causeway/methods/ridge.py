@@ -44,6 +44,17 @@ class Config:
         """The policy with a linear head that a run of this method fits."""
         return Readout(self.policy.build(spec), spec)
 
+    def rehearse(self, source: Domain, target: Domain) -> None:
+        """Raise what would otherwise be found wrong with these settings and data when the run begins."""
+        self.part_for(target.spec)
+        self.augmentation(target)
+
+    def augmentation(self, target: Domain) -> Augmentation:
+        """The mirror, where there is one."""
+        names = target.unlabelled.state_names, target.unlabelled.action_names
+        frame, history = target.spec.frame, target.spec.history
+        return Augmentation(Augment(mirror=self.mirror), *names, frame.cameras, history)
+
     def build(self, source: Domain, target: Domain, seed: int, start: nn.Module | None = None) -> "Ridge":
         if start is not None:
             raise ConfigError("method 'ridge' is solved at once and cannot start from another run's part.")
@@ -85,8 +96,7 @@ class Ridge(Method):
         self.shares = shares(config.target_weight, config.guess_share, len(target.labelled), len(target.guessed))
         self.policy = config.part_for(target.spec)
         self.policy.begin()
-        frame, history = target.spec.frame, target.spec.history
-        self.augmentation = Augmentation(Augment(mirror=config.mirror), *_names(target), frame.cameras, history)
+        self.augmentation = config.augmentation(target)
         first = source.labelled if self.shares["source"] else target.labelled
         self.policy.calibrate(first if len(first) else target.guessed)
         if config.mirror:
@@ -155,7 +165,3 @@ def _divided(square: Tensor, ridge: float, goal: Tensor) -> Tensor:
     """``(square + ridge * 1)^-1 goal`` for a symmetric, positive ``square``, which is overwritten."""
     square.diagonal().add_(ridge)
     return torch.cholesky_solve(goal, torch.linalg.cholesky(square))
-
-
-def _names(domain: Domain) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return domain.unlabelled.state_names, domain.unlabelled.action_names

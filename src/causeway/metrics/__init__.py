@@ -24,6 +24,7 @@ class Trace:
     completion: float = float("nan")  # the share of the route driven, 0..1
     signals: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # (N,) each: intervened, lane_offset_m ...
     error: str = ""  # why the episode crashed; such a trace is counted, never scored
+    names: tuple[str, ...] = ()  # (A,) of the actions; none where nobody wrote them down
 
 
 class Metric(ABC):
@@ -50,21 +51,31 @@ class Metric(ABC):
 class Recorded(Metric):
     """A metric of one predicted action beside the recorded one, over all moments of all traces together."""
 
-    def __init__(self, index: int):
-        if index < 0:
+    def __init__(self, index: int | str):
+        if isinstance(index, int) and index < 0:
             raise ConfigError(f"index counts actions from 0, and cannot be {index}.")
         self.index = index
 
     def refuse_other_actions(self, name: str, actions: Sequence[str]) -> None:
-        if actions and self.index >= len(actions):
+        if actions and self._place(actions, len(actions)) is None:
             known = ", ".join(f"{i} {action}" for i, action in enumerate(actions))
-            raise ConfigError(f"[metrics.{name}] index = {self.index}: there is no such action. There are {known}.")
+            raise ConfigError(f"[metrics.{name}] index = {self.index!r}: there is no such action. There are {known}.")
 
     def measure(self, traces: Sequence[Trace]) -> float:
-        pairs = [(t.actions[:, self.index], t.reference[:, self.index]) for t in traces if t.reference is not None]
+        pairs = []
+        for trace in traces:
+            place = self._place(trace.names, trace.actions.shape[1])
+            if trace.reference is not None and place is not None:
+                pairs.append((trace.actions[:, place], trace.reference[:, place]))
         if not sum(len(truth) for _, truth in pairs):
             return float("nan")
         return self.compare(*(np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True)))
+
+    def _place(self, names: Sequence[str], count: int) -> int | None:
+        """The column of the action among ``count`` that have these ``names``; None where it is not one of them."""
+        if isinstance(self.index, str):
+            return names.index(self.index) if self.index in names else None
+        return self.index if self.index < count else None
 
     @abstractmethod
     def compare(self, guess: NDArray[np.float64], truth: NDArray[np.float64]) -> float:

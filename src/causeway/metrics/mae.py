@@ -13,7 +13,7 @@ from . import Recorded
 class Config:
     """Which action to compare."""
 
-    index: int = 0  # which of the A actions; 0 is steering in driving data
+    index: int | str = 0  # which of the A actions, by its number or name; 0 is steering in driving data
 
     def build(self) -> "MeanAbsoluteError":
         return MeanAbsoluteError(self.index)

@@ -1,10 +1,12 @@
 """Commands stay in range, change no faster than the actuators should, and are never undefined."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..bounds import Bound, refuse_empty, refuse_other_actions
 from ..errors import ConfigError
 from ..past import Past
 from . import Monitor
@@ -14,13 +16,14 @@ from . import Monitor
 class Config:
     """The limits, in the units of the command; the defaults are for controls in -1..1."""
 
-    low: float = -1.0  # smallest command
-    high: float = 1.0  # largest command
-    change: float = 0.5  # largest change from one step to the next; lowering it tames jerks and slows reactions
+    low: Bound = -1.0  # smallest command: of all actions, or a list of one for each
+    high: Bound = 1.0  # largest command, likewise
+    change: Bound = 0.5  # largest change from one step to the next; lowering it tames jerks and slows reactions
 
     def __post_init__(self) -> None:
-        if self.low >= self.high or self.change <= 0:
-            raise ConfigError("needs low < high and change > 0.")
+        refuse_empty(self.low, self.high)
+        if not np.greater(self.change, 0).all():
+            raise ConfigError(f"change must be above 0, not {self.change}.")
 
     def build(self) -> "Limits":
         return Limits(self)
@@ -42,6 +45,12 @@ class Limits(Monitor):
         begun = np.isfinite(past)
         anchor = np.where(begun, past, 0.0)
         safe = np.where(np.isfinite(command), command, anchor).clip(c.low, c.high)
-        safe = np.where(begun, safe.clip(anchor - c.change, anchor + c.change), safe).astype(np.float32)
+        change = np.asarray(c.change)
+        safe = np.where(begun, safe.clip(anchor - change, anchor + change), safe).astype(np.float32)
         self.past.keep(safe)
         return safe
+
+    def refuse_other_actions(self, actions: Sequence[str]) -> None:
+        refuse_other_actions(
+            "monitor", {"low": self.config.low, "high": self.config.high, "change": self.config.change}, actions
+        )
