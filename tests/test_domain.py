@@ -89,6 +89,15 @@ def test_too_few_blocks_are_refused(moments: Make) -> None:
         domain.split(long(moments), 0.2, 0.2, block_s=60.0)
 
 
+def test_from_when_to_when_moments_reach(moments: Make) -> None:
+    recorded = replace(moments(40), episode_names=("a", "b"))  # two episodes of 2 s
+    assert domain.spans(recorded.select(np.isin(np.arange(40), [0, 1, 2, 5, 18, 19, 20, 21, 39]))) == {
+        "a": [(0.0, pytest.approx(0.2)), (0.5, 0.5), (pytest.approx(1.8), pytest.approx(1.9))],
+        "b": [(0.0, pytest.approx(0.1)), (pytest.approx(1.9), pytest.approx(1.9))],
+    }
+    assert domain.spans(recorded.select(np.zeros(40, bool))) == {}
+
+
 def test_few_shots_follow_the_seed(moments: Make) -> None:
     train = moments(60)
     a, b, c = (domain.limited(train, 10, seed, "target") for seed in (0, 0, 1))

@@ -42,6 +42,8 @@ class Counting:
 class Worlds:
     """Its own Config: seed s ends in its step s + 1; pictures are bright above."""
 
+    ends = ("completed", "timeout")
+
     def __init__(self, breaks: int = 99, dies: Mapping[int, int] = {}, missing: bool = False):
         self.breaks, self.dies, self.missing = breaks, dies, missing  # breaks: the step of all; dies: step by seed
         self.built: list[int] = []
@@ -98,6 +100,7 @@ def test_a_world_begins_the_next_episode_when_its_last_has_ended() -> None:
     assert [t.actions[:, 0].tolist() for t in found] == [[1, 2], [1, 2, 3], [3, 4, 5, 6], [4, 5, 6, 7, 8]]
     assert [t.actions[:, 1].tolist() for t in found] == [[*range(n)] for n in (2, 3, 4, 5)]
     assert found[0].signals["speed"].tolist() == [1, 2] and found[0].signals["intervened"].tolist() == [0, 1]
+    assert {t.ends for t in found} == {("completed", "timeout")}
 
 
 def test_no_more_worlds_than_episodes() -> None:

@@ -129,11 +129,14 @@ def test_a_crashed_episode_is_not_scored() -> None:
 
 def test_traces_survive_the_disk(tmp_path: Path) -> None:
     felt = {"a": np.ones(2, np.float32)}
-    before = [*traces(3), Trace("9", np.ones((2, 1), np.float32), end="stuck", signals=felt, names=("steering",))]
+    before = [
+        *traces(3),
+        Trace("9", np.ones((2, 1), np.float32), end="stuck", signals=felt, names=("steering",), ends=("stuck",)),
+    ]
     evaluate.save(tmp_path / "t.npz", before)
     after = evaluate.load(tmp_path / "t.npz")
     assert [t.name for t in after] == ["0", "1", "2", "9"] and after[3].signals["a"].tolist() == [1, 1]
-    assert [t.names for t in after] == [(), (), (), ("steering",)]
+    assert [(t.names, t.ends) for t in after] == [((), ())] * 3 + [(("steering",), ("stuck",))]
     assert np.array_equal(after[0].reference, before[0].reference) and after[3].reference is None  # type: ignore[arg-type]
 
 

@@ -156,8 +156,8 @@ def test_learning_curves_are_explained(page: Path, done: Study) -> None:
     assert report.OPEN_LOOP not in text
 
 
-def test_the_steering_is_drawn_with_its_name_along_the_side(page: Path) -> None:
-    drawn = page.read_text().split('<section id="steering">')[1].split("</section>")[0]
+def test_predictions_are_drawn_with_the_name_of_the_action_along_the_side(page: Path) -> None:
+    drawn = page.read_text().split('<section id="predictions">')[1].split("</section>")[0]
     assert drawn.count(">steering</text>") >= 4  # two arms, two widths; recordings of lerobot tell no side
     assert "right +" not in drawn
 

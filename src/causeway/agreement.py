@@ -22,11 +22,16 @@ class Names(NamedTuple):
 def refuse_overlap(name: str, train: Dataset, test: Dataset) -> None:
     """What is trained on cannot be the test."""
     shared = {episode.name for episode in train.episodes} & {episode.name for episode in test.episodes}
-    if shared and Path(train.root).resolve() == Path(test.root).resolve():
+    if shared and same_place(train.root, test.root):
         raise DataError(
             f"[{name}] dataset and test_dataset share {len(shared)} episodes of {train.root}, such as "
             f"'{min(shared)}'. Leave test_dataset out to hold some back, or select others."
         )
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two datasets lie in one folder."""
+    return Path(one).resolve() == Path(other).resolve()
 
 
 def names_of(recorded: Moments) -> Names:

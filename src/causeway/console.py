@@ -28,6 +28,8 @@ def listed(kind: str, name: str) -> None:
         if not of:  # else the name of a component says its kind
             return section(kind)
         kind, name = of[0], kind
+    if kind and not catalog.names(kind):
+        raise ConfigError(f"There is no {kind} yet, but one of your own may be named where one is asked for.")
     if name:
         module = catalog.find(kind, name)
         return settings(module.__doc__ or "", module.Config)

@@ -114,6 +114,7 @@ class _Drives:
             completion=past[-1][1]["completion"],
             signals={key.removeprefix("signal_"): np.array([f[key] for _, f in past], np.float32) for key in keys},
             error=error,
+            ends=self.worlds.ends,
         )
 
     def close(self) -> None:

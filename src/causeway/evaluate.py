@@ -196,7 +196,7 @@ def save(path: Path, traces: Sequence[Trace]) -> None:
     heads = []
     for i, trace in enumerate(traces):
         head = {"name": trace.name, "end": trace.end, "completion": trace.completion, "error": trace.error}
-        heads.append(head | {"signals": sorted(trace.signals), "names": trace.names})
+        heads.append(head | {"signals": sorted(trace.signals), "names": trace.names, "ends": trace.ends})
         named = {"actions": trace.actions, "reference": trace.reference, "time_s": trace.time_s}
         named |= {f"signal_{key}": value for key, value in trace.signals.items()}
         arrays |= {f"{i}/{key}": value for key, value in named.items() if value is not None}
@@ -216,5 +216,6 @@ def _read(arrays: Mapping[str, Any], i: int, head: dict[str, Any]) -> Trace:
     signals = {key: arrays[f"{i}/signal_{key}"] for key in head["signals"]}
     reference, time_s = (arrays.get(f"{i}/{key}") for key in ("reference", "time_s"))
     actions = arrays[f"{i}/actions"]
-    facts = head["end"], head["completion"], signals, head["error"], tuple(head.get("names", ()))
+    names, ends = (tuple(head.get(key, ())) for key in ("names", "ends"))
+    facts = head["end"], head["completion"], signals, head["error"], names, ends
     return Trace(head["name"], actions, reference, time_s, *facts)

@@ -19,7 +19,7 @@ from .study import Study
 
 SAMPLES = 8  # pictures of each domain
 FAILED = 6  # failures that are shown
-LONGEST_S = 60.0  # of a recording whose steering is drawn
+LONGEST_S = 60.0  # of a recording whose actions are drawn
 
 
 class Shown(NamedTuple):
@@ -38,7 +38,7 @@ class Shown(NamedTuple):
         return plots.PALETTE[plots.colour(self.number)][1]
 
 
-class Steering(NamedTuple):
+class Predictions(NamedTuple):
     """Predicted and recorded action along a recording, drawn for two widths."""
 
     wide: Markup
@@ -60,7 +60,7 @@ class Gallery(NamedTuple):
     clouds: dict[str, Clouds]  # by arm
     scatters: dict[str, Markup]  # by arm
     failures: list[Still]
-    steering: Steering | None
+    predictions: Predictions | None
 
 
 def hang(study: Study, tested: Sequence[Tested], found: Finding, order: list[str]) -> Gallery:
@@ -74,7 +74,7 @@ def hang(study: Study, tested: Sequence[Tested], found: Finding, order: list[str
     scatters = {arm: plots.scatter(cloud.source, cloud.target, arm) for arm, cloud in seen.items()}
     e = best.tested.planned.run.experiment
     known = film.rightward(e.source) and film.rightward(e.target)
-    shown = _samples(best), seen, scatters, _failures(best), _steering(both, order)
+    shown = _samples(best), seen, scatters, _failures(best), _predictions(both, order)
     return Gallery(best, base, _clips(best), film.seen_from_above(e.target), known, *shown)
 
 
@@ -96,7 +96,7 @@ def _sides(one: run.Run) -> tuple[Any, ...]:
 
 
 def _clips(best: Shown) -> dict[str, Clip]:
-    """The best arm in either domain: driving where there is a simulator, else along a recording."""
+    """The best arm in either domain: in closed loop where there is a simulator, else along a recording."""
     e = best.tested.planned.run.experiment
     size = (e.picture.height, e.picture.width)
     unbridged = replace(best.agent, bridge=identity.Config().build())  # the source's pictures need no bridge
@@ -116,7 +116,7 @@ def _clips(best: Shown) -> dict[str, Clip]:
 
 def _typical(best: Shown, domain: Domain, unseen: Moments) -> int:
     """Where a clip of a recording begins: in the target at the stretch of median error, in the source midway."""
-    index = film.steering(unseen.action_names)
+    index = film.shown(unseen.action_names)
     traces = film.stretches(best.tested.traces)
     if domain.name != "target" or not traces:
         return len(unseen) // 2
@@ -147,10 +147,10 @@ def _failures(best: Shown) -> list[Still]:
     return film.endings([failed[place] for place in turns[:FAILED]], best.target.simulator, best.ink)
 
 
-def _steering(both: Sequence[Shown], order: list[str]) -> Steering | None:
+def _predictions(both: Sequence[Shown], order: list[str]) -> Predictions | None:
     """Predicted and recorded action along the longest recording of the test, as much of it as fits the page."""
     names = both[-1].target.test.action_names
-    index = film.steering(names)
+    index = film.shown(names)
     recordings = [film.recording(trace) for trace in both[-1].tested.traces if trace.reference is not None]
     if not recordings:
         return None
@@ -165,5 +165,5 @@ def _steering(both: Sequence[Shown], order: list[str]) -> Steering | None:
     known = names[index] == "steering" and film.rightward(both[-1].tested.planned.run.experiment.target)
     words = f"{names[index]}\nleft − / right +" if known else names[index]
     drawn = time_s[near], truth[near], guesses, order, words
-    wide, narrow = (plots.steering(*drawn, width) for width in (plots.WIDE, plots.NARROW))
-    return Steering(wide, narrow, longest, names[index], LONGEST_S)
+    wide, narrow = (plots.predictions(*drawn, width) for width in (plots.WIDE, plots.NARROW))
+    return Predictions(wide, narrow, longest, names[index], LONGEST_S)

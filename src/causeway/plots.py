@@ -114,7 +114,7 @@ def learning(name: str, curves: Sequence[Curve], arms: Sequence[str]) -> Markup:
         return _svg(figure, f"learning {name}", f"{name} while training: {shown}")
 
 
-def steering(
+def predictions(
     time_s: NDArray[Any],
     truth: NDArray[Any],
     guesses: Mapping[int, NDArray[Any]],
@@ -122,7 +122,7 @@ def steering(
     words: str,
     width: float,
 ) -> Markup:
-    """What was driven and what each arm would have done, one panel an arm under the other, ``words`` along the side."""
+    """What was done and what each arm would have done, one panel an arm under the other, ``words`` along the side."""
     with rc_context(STYLE):
         height = 165 if width > NARROW else 140
         figure = Figure(figsize=(width / 72, len(guesses) * height / 72 + 0.3), layout="constrained")
@@ -137,7 +137,7 @@ def steering(
             axes.locator_params(axis="y", nbins=5)
         panels[-1].set_xlabel("seconds")
         said = f"recorded action and what {', '.join(arms[arm] for arm in guesses)} predicted"
-        return _svg(figure, f"steering {width:g}", said)
+        return _svg(figure, f"predictions {width:g}", said)
 
 
 def _broken(time_s: NDArray[Any], values: NDArray[Any], breaks: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

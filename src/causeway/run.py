@@ -1,4 +1,4 @@
-"""A run and its folder: config.toml, log.jsonl, last.pt, part.safetensors, environment.json, traces of its tests."""
+"""A run and its folder: config.toml, environment.json, split.json, log.jsonl, last.pt, part.safetensors, traces."""
 
 import json
 from collections.abc import Iterator
@@ -138,11 +138,19 @@ def work(run: Run) -> None:
         (run.folder / "error.txt").unlink(missing_ok=True)
         source, target = domains(run)
         if not run.trained:
+            _write_split(run.folder / "split.json", source, target)
             if run.experiment.train.devices == 1:
                 train_part(run, source, target)
             else:
                 ranks.train(run.folder)
         evaluate.save(run.folder / "target.npz", test(run, target))
+
+
+def _write_split(path: Path, *sides: Domain) -> None:
+    """What each domain kept from training: to tune on, and to test on."""
+    kept = {side.name: {"tune": domain.spans(side.tune), "test": domain.spans(side.test)} for side in sides}
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 
 @contextmanager
@@ -223,7 +231,7 @@ def test_on_recordings(run: Run, dataset: Any) -> list[Trace]:
     shown = dataset.build(), e.target.crop, e.picture, e.horizon, run.cache
     recorded = domain.read("dataset", *shown, history=e.history)
     learned = [side.dataset for side in (e.source, e.target) if side.dataset is not None]
-    if Path(shown[0].root).resolve() in [Path(each.root).resolve() for each in learned]:
+    if any(agreement.same_place(shown[0].root, each.root) for each in learned):
         say_once(f"{shown[0].root} is what this run learned from, all or in part: how it does there is no test of it.")
     agent = deploy(run)
     agreement.refuse_other_policy(*fits(run.folder), recorded)

@@ -43,6 +43,13 @@ def test_actions_are_counted_from_0() -> None:
         config.component("metric", {"name": "mae", "index": -1}).build()
 
 
+def test_where_nothing_can_collide_there_is_no_rate_of_collisions() -> None:
+    told = [replace(trace, ends=("completed", "off_road", "collision")) for trace in DRIVEN]
+    assert score("collision", told) == score("collision", DRIVEN) == pytest.approx(1 / 3)
+    arm = [replace(driven("completed"), ends=("completed", "timeout"))]
+    assert math.isnan(score("collision", arm)) and score("collision", [*arm, *told]) == pytest.approx(1 / 3)
+
+
 def test_an_action_may_be_called_by_its_name() -> None:
     truth, guess = np.array([[0.0, 1.0], [0.0, 2.0]], np.float32), np.array([[0.5, 1.0], [0.5, 5.0]], np.float32)
     named = Trace("x", guess, truth, names=("steering", "throttle"))

@@ -25,6 +25,7 @@ class Trace:
     signals: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # (N,) each: intervened, lane_offset_m ...
     error: str = ""  # why the episode crashed; such a trace is counted, never scored
     names: tuple[str, ...] = ()  # (A,) of the actions; none where nobody wrote them down
+    ends: tuple[str, ...] = ()  # how such an episode may end at all; none where nobody has said
 
 
 class Metric(ABC):

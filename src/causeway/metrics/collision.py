@@ -17,12 +17,13 @@ class Config:
 
 
 class Collision(Metric):
-    """``mean(end == "collision")`` over episodes that have an end."""
+    """``mean(end == "collision")`` over episodes that have an end; no number where none can end so."""
 
     direction = "lower"
     kind = "rate"
     bounds = (0.0, 1.0)
 
     def measure(self, traces: Sequence[Trace]) -> float:
-        ended = [trace.end == "collision" for trace in traces if trace.end]
+        told = [trace for trace in traces if not trace.ends or "collision" in trace.ends]
+        ended = [trace.end == "collision" for trace in told if trace.end]
         return float(np.mean(ended)) if ended else float("nan")

@@ -51,6 +51,7 @@ class Simulator(VectorEnv):
     cameras: tuple[str, ...]
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
+    ends: tuple[str, ...] = ()  # all the ways in which an episode may end; none where nobody has said
 
     @property
     def points(self) -> int:

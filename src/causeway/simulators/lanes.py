@@ -111,6 +111,7 @@ class Lanes(Simulator):
     cameras = ("front",)
     state_names = ("speed_mps",)
     action_names = ("steering", "throttle")
+    ends = ENDS[1:]
     metadata = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
     render_mode = "rgb_array"
 

@@ -89,6 +89,7 @@ class Robosuite(Simulator):
 
     state_names = ("eef_x_m", "eef_y_m", "eef_z_m", "eef_qw", "eef_qx", "eef_qy", "eef_qz", "gripper_m")
     action_names = ("x", "y", "z", "turn_x", "turn_y", "turn_z", "gripper")
+    ends = ("completed", "lost", "timeout")
     metadata = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
     render_mode = "rgb_array"
 
