@@ -71,10 +71,11 @@ def test_what_an_agent_is_shown_must_have_the_shape_that_it_learned_from() -> No
         with pytest.raises(DataError, match=sentence):
             made().act(*shown)
     deep = made()
-    deep.policy.spatial, deep.policy.spec = True, Spec(1, 4, 6, 1, 2, 1, points=5)
+    deep.policy.spatial, deep.frame = True, Spec(1, 4, 6, 1, 2, 1, points=5)
     with pytest.raises(DataError, match=r"needs points \(2, 5, 3\)\."):
         deep.act(pictures, state)
-    deep.act(pictures[:, :, :, :3], state, np.zeros((2, 5, 3), np.float32))
+    for shown in (pictures[:, :, :, :3], None):
+        deep.act(shown, state, np.zeros((2, 5, 3), np.float32))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")

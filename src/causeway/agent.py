@@ -11,6 +11,7 @@ from torch import Tensor
 from .actions import ActionMap
 from .agreement import Names
 from .bridges import Bridge
+from .data import Spec
 from .errors import DataError
 from .monitors import Monitor
 from .policies import Policy
@@ -32,9 +33,11 @@ class Agent:
     plans: NDArray[np.float32] | None = field(init=False, repr=False, compare=False, default=None)  # (n, T, A)
     age: NDArray[np.int64] = field(init=False, repr=False, compare=False)  # (n,) actions of it carried out
     memory: "Memory" = field(init=False, repr=False, compare=False)  # of what was seen last
+    frame: Spec = field(init=False, repr=False, compare=False)  # the shapes of what is seen at once
 
     def __post_init__(self) -> None:
         self.age, self.memory = np.zeros(0, np.int64), Memory(self.policy.spec.history)
+        self.frame = self.policy.spec.frame
         self.policy.eval()
         self.bridge.eval()
 
@@ -57,12 +60,18 @@ class Agent:
     ) -> NDArray[np.float32]:
         """Pictures (n, V, 3, H, W) at the policy's size, state (n, S), perhaps points (n, P, 3) -> commands (n, A).
 
-        Pictures and points of vehicles that do not ``looks`` may hold anything, and be None while nobody does. Raises
-        DataError where a shape or type is another.
+        Pictures and points of vehicles that do not ``looks`` may hold anything, and be None while nobody does; a policy
+        for clouds needs no pictures. Raises DataError where a shape or type is another.
         """
         if len(self.age) != len(state):
             self.reset(np.ones(len(state), bool))
-        self._refuse_other_shapes(images, state, points)
+        one, count = self.frame, len(state)
+        self._refuse_other("state", state, count, (one.state,), "float32")
+        if self.policy.spatial:
+            self._refuse_other("points", points, count, (one.points, 3), "float32")
+            images = np.zeros((count, 1, 3, 1, 1), np.uint8) if images is None and points is not None else images
+        else:
+            self._refuse_other("pictures", images, count, (one.cameras, 3, one.height, one.width), "uint8")
         due = self.age >= self.execute
         clouds = () if points is None else (points,)
         seen = () if images is None else self.memory.stacked(images, state, *clouds)
@@ -77,21 +86,15 @@ class Agent:
         self.age += 1
         return self.command(self.plans[np.arange(len(due))[:, None], ahead])
 
-    def _refuse_other_shapes(
-        self, images: NDArray[np.uint8] | None, state: NDArray[np.float32], points: NDArray[np.float32] | None
+    def _refuse_other(
+        self, what: str, given: NDArray[Any] | None, count: int, shape: tuple[int, ...], kind: str
     ) -> None:
-        one, looks = self.policy.spec.frame, self.looks.any()
-        pictures = "pictures", images, (one.cameras, 3, one.height, one.width), "uint8"
-        cloud = "points", points, (one.points, 3), "float32"
-        for what, given, shape, kind in (
-            ("state", state, (one.state,), "float32"),
-            cloud if self.policy.spatial else pictures,
-        ):
-            wanted = (len(state), *shape)
-            if given is None and looks:
-                raise DataError(f"The agent looks now, and needs {what} {wanted}.")
-            if given is not None and (given.shape != wanted or given.dtype != kind):
-                raise DataError(f"The agent needs {what} {wanted} of {kind}, not {given.shape} of {given.dtype}.")
+        """Raise DataError unless ``given`` is (count, *shape) of ``kind``, or nothing while nobody looks."""
+        if given is None:
+            if self.looks.any():
+                raise DataError(f"The agent looks now, and needs {what} {(count, *shape)}.")
+        elif given.shape != (count, *shape) or given.dtype != kind:
+            raise DataError(f"The agent needs {what} {(count, *shape)} of {kind}, not {given.shape} of {given.dtype}.")
 
     @torch.inference_mode()
     def plan(self, images: Tensor, state: Tensor, points: Tensor | None = None) -> NDArray[np.float32]:
