@@ -74,8 +74,14 @@ def test_what_an_agent_is_shown_must_have_the_shape_that_it_learned_from() -> No
     deep.policy.spatial, deep.frame = True, Spec(1, 4, 6, 1, 2, 1, points=5)
     with pytest.raises(DataError, match=r"needs points \(2, 5, 3\)\."):
         deep.act(pictures, state)
-    for shown in (pictures[:, :, :, :3], None):
+    for shown in (pictures[:, :, :, :3], pictures[:1], None):
         deep.act(shown, state, np.zeros((2, 5, 3), np.float32))
+    told = made()
+    told.reset(np.ones(2, bool))
+    told.act(pictures, state)
+    with pytest.raises(DataError, match="needs state"):
+        told.act(pictures, state[0])
+    assert len(told.age) == 2 and told.plans is not None, "what is refused changes nothing"
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")

@@ -94,9 +94,27 @@ def test_settings_without_a_name_are_of_what_stands_there_by_default() -> None:
     made = config.structure(Experiment, tree, "")
     assert made.method.policy == config.component("policy", {"name": "cnn", "bottleneck": 8})
     assert made.action == config.component("action", {"name": "direct", "low": -1.0})
+    with pytest.raises(ConfigError, match=r"\[method.policy\] has no setting 'botleneck'. Did you mean 'bottleneck'"):
+        config.structure(Experiment, {"method": {"name": "imitation", "policy": {"botleneck": 8}}}, "")
     for wrong, where in (({"alignment": {"reach": 0.5}}, "alignment"), ({"policy": {"layer": 6}}, "policy")):
         with pytest.raises(ConfigError, match=rf"\[method.{where}\] needs a name: one of"):
             config.structure(Experiment, {"method": {"name": "imitation"} | wrong}, "")
+
+
+def test_settings_laid_over_a_bare_word_are_of_the_component_that_it_names() -> None:
+    tree = {"method": {"policy": "resnet"}, "action": "smooth"}
+    wanted = {"method": {"policy": {"name": "resnet", "bottleneck": 32}}, "action": {"name": "smooth", "low": -1.0}}
+    assert config.merge(tree, {"method": {"policy": {"bottleneck": 32}}, "action": {"low": -1.0}}) == wanted
+    config.override(tree, "method.policy.bottleneck=32")
+    config.override(tree, "action.low=-1.0")
+    assert tree == wanted
+
+
+def test_a_name_given_to_settings_without_one_keeps_them() -> None:
+    tree = {"action": {"low": -1.0}}
+    assert config.merge(tree, {"action": {"name": "smooth"}}) == {"action": {"low": -1.0, "name": "smooth"}}
+    config.override(tree, "action.name=direct")
+    assert tree == {"action": {"low": -1.0, "name": "direct"}}
 
 
 def test_a_word_like_none_is_answered_with_all_there_are() -> None:

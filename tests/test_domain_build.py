@@ -135,7 +135,8 @@ def test_without_decoding_all_is_the_same_but_pictures_and_guesses(
     monkeypatch.setattr(Drives, "decoded", lambda *_: pytest.fail("decoded"))
     settings = domain.Config(dataset=Drives("unseen"), block_s=2.0, limit=5, labeller=Guesser())
     blank = domain.build("target", settings, SMALL, 1, tmp_path, 0, source, decode=False)
-    assert blank.spec == whole.spec and not len(blank.guessed) and len(whole.guessed)
+    assert blank.spec == whole.spec and len(whole.guessed) and whole.guessed.actions is not None
+    assert blank.guessed.rows.tolist() == whole.unlabelled.rows.tolist() and blank.guessed.actions is None
     for part in ("labelled", "unlabelled", "tune", "test"):
         assert getattr(blank, part).rows.tolist() == getattr(whole, part).rows.tolist()
 

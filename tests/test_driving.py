@@ -13,6 +13,7 @@ from causeway.bridges import identity
 from causeway.cache import Crop, fit
 from causeway.data import Spec
 from causeway.driving import drive, resized
+from causeway.errors import DataError
 from causeway.evaluate import Evaluation
 from causeway.metrics import Trace
 from causeway.monitors import none
@@ -101,6 +102,14 @@ def test_a_world_begins_the_next_episode_when_its_last_has_ended() -> None:
     assert [t.actions[:, 1].tolist() for t in found] == [[*range(n)] for n in (2, 3, 4, 5)]
     assert found[0].signals["speed"].tolist() == [1, 2] and found[0].signals["intervened"].tolist() == [0, 1]
     assert {t.ends for t in found} == {("completed", "timeout")}
+
+
+def test_what_an_agent_refuses_is_no_fault_of_an_episode() -> None:
+    agent, worlds = Counting(), Worlds()
+    agent.act = lambda *seen: (_ for _ in ()).throw(DataError("the agent needs another state"))  # type: ignore[method-assign]
+    with pytest.raises(DataError, match="another state"):
+        driven(worlds, agent)
+    assert worlds.closed == 1 and worlds.built == [2]
 
 
 def test_no_more_worlds_than_episodes() -> None:

@@ -108,6 +108,9 @@ def test_a_mirror_turns_every_frame_of_the_past(moments: Make) -> None:
     assert torch.equal(turned.images[0], batch.images[0].flip(-1)) and torch.equal(turned.state[1], batch.state[1])
 
 
+PARTS = identity.Config().build(), direct.Config().build(), none.Config().build()
+
+
 class Echo(torch.nn.Module):
     """A policy whose actions are the state and the first pixel of every picture it was shown."""
 
@@ -125,8 +128,7 @@ class Echo(torch.nn.Module):
 
 def test_an_agent_remembers_what_a_recording_shows(moments: Make) -> None:
     recorded = two_cameras(moments, history=3)
-    parts = identity.Config().build(), direct.Config().build(), none.Config().build()
-    agent, found = Agent(Echo(recorded.spec), *parts), []  # type: ignore[arg-type]
+    agent, found = Agent(Echo(recorded.spec), *PARTS), []  # type: ignore[arg-type]
     agent.command = lambda chunk: chunk[:, 0]  # type: ignore[method-assign]
     starts = {0: [0, 5], 4: [20, None], 7: [None, 30]}  # step -> where each of two vehicles begins an episode
     at = np.array([0, 0])
@@ -147,8 +149,7 @@ def test_an_agent_remembers_what_a_recording_shows(moments: Make) -> None:
 
 def test_an_agent_that_looks_seldom_remembers_the_frames_before_its_plans(moments: Make) -> None:
     recorded = two_cameras(moments, history=3)
-    parts = identity.Config().build(), direct.Config().build(), none.Config().build()
-    agent, shown, looked = Agent(Echo(recorded.spec), *parts, execute=4), [], []  # type: ignore[arg-type]
+    agent, shown, looked = Agent(Echo(recorded.spec), *PARTS, execute=4), [], []  # type: ignore[arg-type]
     plan = agent.plan
     agent.plan = lambda images, state: shown.append((images, state)) or plan(images, state)  # type: ignore[method-assign]
     agent.command = lambda chunk: chunk[:, 0]  # type: ignore[method-assign]
@@ -164,8 +165,7 @@ def test_an_agent_that_looks_seldom_remembers_the_frames_before_its_plans(moment
 
 def test_what_vehicles_show_when_nobody_looks_is_not_remembered(moments: Make) -> None:
     recorded = two_cameras(moments, history=2)
-    parts = identity.Config().build(), direct.Config().build(), none.Config().build()
-    agent, shown = Agent(Echo(recorded.spec), *parts, execute=4), []  # type: ignore[arg-type]
+    agent, shown = Agent(Echo(recorded.spec), *PARTS, execute=4), []  # type: ignore[arg-type]
     plan = agent.plan
     agent.plan = lambda images, state: shown.append((images, state)) or plan(images, state)  # type: ignore[method-assign]
     agent.command = lambda chunk: chunk[:, 0]  # type: ignore[method-assign]
@@ -187,10 +187,22 @@ def test_what_vehicles_show_when_nobody_looks_is_not_remembered(moments: Make) -
         assert torch.equal(images, batch.images) and torch.equal(state, batch.state)
 
 
+def test_an_agent_that_sees_clouds_remembers_no_pictures(moments: Make) -> None:
+    recorded = two_cameras(moments, history=2)
+    policy = Echo(recorded.spec._replace(points=2))
+    policy.spatial = True
+    agent, seen = Agent(policy, *PARTS, execute=4), []  # type: ignore[arg-type]
+    agent.plan = lambda images, state, points: seen.append(points[:, :, 0]) or np.zeros((1, 4, 2), np.float32)  # type: ignore[method-assign]
+    agent.reset(np.ones(1, bool))
+    for step in range(9):
+        cloud = np.full((1, 1, 3), step, np.float32)
+        agent.act(recorded.frames[[step]], recorded.state[[step]], cloud if agent.looks.any() else None)
+    assert [points.tolist() for points in seen] == [[[0, 0]], [[3, 4]], [[7, 8]]]
+
+
 def test_an_agent_that_looks_at_one_frame_keeps_none(moments: Make) -> None:
     recorded = two_cameras(moments)
-    parts = identity.Config().build(), direct.Config().build(), none.Config().build()
-    agent = Agent(Echo(recorded.spec), *parts)  # type: ignore[arg-type]
+    agent = Agent(Echo(recorded.spec), *PARTS)  # type: ignore[arg-type]
     agent.act(recorded.frames[:2], recorded.state[:2])
     assert agent.memory.past == ()
 

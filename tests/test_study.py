@@ -133,7 +133,9 @@ def file(tmp_path: Path) -> Path:
 
 
 RECORDED = SimpleNamespace(action_names=("steering", "throttle"), state_names=("speed",))
-SIDE = SimpleNamespace(spec=Spec(1, 32, 48, 1, 1, 2), unlabelled=RECORDED, labelled=[0])  # all that is asked of it
+SIDE = SimpleNamespace(
+    spec=Spec(1, 32, 48, 1, 1, 2), unlabelled=RECORDED, labelled=[0], guessed=[]
+)  # all that is asked
 SIDES = SIDE, SIDE
 
 
@@ -269,6 +271,9 @@ def test_a_metric_of_an_action_that_is_not_there_ends_a_study_before_it_starts(f
         ("method.alignment={name='transport', plan='paired'}", "needs moments that go together: set pairs.file"),
         ("action.low=[0.0]", r"\[action\] low lists 1 numbers, and there are 2 actions: steering, throttle"),
         ("monitor={name='limits', high=[1.0, 2.0, 3.0]}", r"\[monitor\] high lists 3 numbers"),
+        ("method.guess_share=0.5", "guess_share needs somebody to guess: set target.labeller"),
+        ("method={name='ridge', guess_share=0.5}", "guess_share needs somebody to guess: set target.labeller"),
+        ("method.policy={name='squeezenet', weights='nowhere.npz'}", "nowhere.npz"),
         ("method={name='ridge', mirror=['stering']}", "augment.mirror: there is no state or action 'stering'"),
     ],
 )
@@ -277,6 +282,13 @@ def test_what_a_method_would_refuse_ends_a_study_before_it_starts(
 ) -> None:
     with pytest.raises(ConfigError, match=f"arm 'far': .*{sentence}"):
         carry_out(planned(file, f"arms.far.{change}"))
+    assert not steps.worked
+
+
+def test_what_is_solved_at_once_begins_from_nothing_and_that_is_said_before(file: Path, steps: Steps) -> None:
+    ridge = "arms.tuned.method={name='ridge', policy={name='squeezenet', layer=2, rows=1, columns=1}}"
+    with pytest.raises(ConfigError, match="arm 'tuned': method 'ridge' is solved at once and cannot start"):
+        carry_out(planned(file, ridge))
     assert not steps.worked
 
 

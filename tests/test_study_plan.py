@@ -50,6 +50,12 @@ def test_a_swept_arm_begins_from_the_same_point(file: Path) -> None:
         planned(file)
 
 
+def test_what_the_page_speaks_of_first_and_the_usual_metrics_may_be_set(file: Path) -> None:
+    made = planned(file, "metrics.mae.index=throttle", "headline=mae")
+    assert made.headline == "mae" and made.metrics["mae"].index == "throttle"  # type: ignore[attr-defined]
+    assert planned(file).headline == ""
+
+
 def test_a_sweep_may_be_written_in_tables(file: Path) -> None:
     file.write_text(EXPERIMENT + "[sweep]\ntarget.limit = [0, 5]\n[sweep.method]\ntarget_weight = [0.25]\n")
     made = planned(file)
@@ -83,6 +89,7 @@ def test_an_arm_may_begin_from_a_run_outside_the_study(file: Path, tmp_path: Pat
         (["baseline=['a']"], r"\[baseline\] must be the name of an arm"),
         (["metrics=3"], r"\[metrics\] must be a table of metrics"),
         (["metrics.mae.name=r2"], r"\[metrics.mae\] names a metric that is not r2"),
+        (["metrics.mae=3"], r"\[metrics.mae\] needs a name: one of"),
         (["metrics.mae=r2"], r"\[metrics.mae\] names a metric that is not r2"),
         (["headline=sucess"], r"headline: there is no metric 'sucess'. Did you mean 'success'\?"),
         (["headline=3"], r"\[headline\] must be the name of a metric"),

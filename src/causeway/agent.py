@@ -63,13 +63,13 @@ class Agent:
         Pictures and points of vehicles that do not ``looks`` may hold anything, and be None while nobody does; a policy
         for clouds needs no pictures. Raises DataError where a shape or type is another.
         """
-        if len(self.age) != len(state):
-            self.reset(np.ones(len(state), bool))
         one, count = self.frame, len(state)
         self._refuse_other("state", state, count, (one.state,), "float32")
+        if len(self.age) != count:
+            self.reset(np.ones(count, bool))
         if self.policy.spatial:
             self._refuse_other("points", points, count, (one.points, 3), "float32")
-            images = np.zeros((count, 1, 3, 1, 1), np.uint8) if images is None and points is not None else images
+            images = None if points is None else np.zeros((count, 1, 3, 1, 1), np.uint8)
         else:
             self._refuse_other("pictures", images, count, (one.cameras, 3, one.height, one.width), "uint8")
         due = self.age >= self.execute

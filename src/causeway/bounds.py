@@ -1,6 +1,8 @@
 """The range of commands: one number for all actions, or a list with one for each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +19,12 @@ def refuse_empty(low: Bound, high: Bound) -> None:
         raise ConfigError("low must be below high.")
 
 
-def refuse_other_actions(where: str, bounds: Mapping[str, Bound], actions: Sequence[str]) -> None:
-    """Raise ConfigError where one of the named ``bounds`` lists other than one number for each of the ``actions``."""
-    for name, bound in bounds.items():
+def refuse_other_actions(where: str, config: Any, actions: Sequence[str]) -> None:
+    """Raise ConfigError where a setting of ``config`` lists other than one number for each of the ``actions``."""
+    for field in fields(config):
+        bound = getattr(config, field.name)
         if isinstance(bound, tuple) and len(bound) != len(actions):
             raise ConfigError(
-                f"[{where}] {name} lists {len(bound)} numbers, and there are {len(actions)} actions: "
+                f"[{where}] {field.name} lists {len(bound)} numbers, and there are {len(actions)} actions: "
                 f"{', '.join(actions)}. Give one for each, or one for all."
             )

@@ -235,8 +235,13 @@ def evaluate(
 
     from . import run as runs
 
-    measured = config.metrics(_experiment(metrics, ()).get("metrics", {}) if metrics else {})
+    own = _experiment(metrics, ()).get("metrics", {}) if metrics else {}
+    if metrics and not own:
+        raise ConfigError(f"{metrics} has no [metrics] to measure by.")
+    measured = config.metrics(own)
     one = runs.open_run(run, data, cache)
+    for name in own:
+        measured[name].refuse_other_actions(name, runs.fits(run)[1].actions)
     if one.experiment.train.threads:
         torch.set_num_threads(one.experiment.train.threads)
     if bool(dataset) == bool(simulator):

@@ -1,6 +1,7 @@
 """Experiment files: TOML in, frozen dataclasses out, every key and type checked."""
 
 import dataclasses
+import difflib
 import math
 import re
 import tomllib
@@ -49,10 +50,11 @@ def place(tree: Tree, key: str, value: Any) -> None:
     """Set a dotted ``key`` in ``tree``. A new component name drops the settings of the component it replaces."""
     *parents, leaf = key.split(".")
     for parent in parents:
-        tree = tree.setdefault(parent, {})
+        tree[parent] = _table(parent, tree.get(parent, {}))
+        tree = tree[parent]
         if not isinstance(tree, dict):
             raise ConfigError(f"'{key}' goes through '{parent}', which is not a table.")
-    if leaf == "name" and tree.get("name") != value:
+    if leaf == "name" and tree.get("name", value) != value:
         tree.clear()
     tree[leaf] = value
 
@@ -60,13 +62,18 @@ def place(tree: Tree, key: str, value: Any) -> None:
 def merge(tree: Tree, changes: Tree) -> Tree:
     """``tree`` with ``changes`` laid over it, tables merged key by key; ``tree`` itself stays as it is."""
     merged = dict(tree)
-    if "name" in changes and changes["name"] != tree.get("name"):
+    if "name" in changes and changes["name"] != tree.get("name", changes["name"]):
         merged = {}
     for key, value in changes.items():
-        old = merged.get(key)
+        old = _table(key, merged.get(key))
         both = isinstance(value, dict) and isinstance(old, dict)
         merged[key] = merge(cast(Tree, old), value) if both else value
     return merged
+
+
+def _table(key: str, value: Any) -> Any:
+    """A component that a bare word names, as the table that it stands for."""
+    return {"name": value} if isinstance(value, str) and catalog.kind_of(key) else value
 
 
 def fill(tree: Any, places: dict[str, str]) -> Any:
@@ -98,12 +105,12 @@ def metrics(own: Any) -> dict[str, Any]:
     """Every metric of the catalog with its default settings, and those that a ``metrics`` table adds by other names."""
     if not isinstance(own, dict):
         raise ConfigError(f"[metrics] must be a table of metrics, not {own!r}.")
-    usual = {name: {"name": name} for name in catalog.names("metric")}
-    for name in usual.keys() & own.keys():
-        other = own[name].get("name", name) if isinstance(own[name], dict) else own[name]
-        if other != name:
+    tables = {name: {"name": name} for name in catalog.names("metric")} | own
+    for name in catalog.names("metric"):
+        table = tables[name] = {"name": name} | tables[name] if isinstance(tables[name], dict) else tables[name]
+        other = table["name"] if isinstance(table, dict) else table
+        if isinstance(other, str) and other != name:
             raise ConfigError(f"[metrics.{name}] names a metric that is not {other}. Call yours something else.")
-    tables = usual | own
     return {name: component("metric", table, f"metrics.{name}").build() for name, table in tables.items()}
 
 
@@ -136,7 +143,8 @@ def _named(setting: "dataclasses.Field[Any]", value: Any) -> Any:
         return value
     usual = made()
     own = {f.name for f in dataclasses.fields(usual)}
-    return {"name": catalog.name_of(usual), **value} if value.keys() <= own else value
+    fits = all(difflib.get_close_matches(key, own, 1) for key in value)
+    return {"name": catalog.name_of(usual), **value} if fits and "name" not in value else value
 
 
 def _value(hint: Any, key: str, value: Any, where: str) -> Any:

@@ -68,8 +68,8 @@ def build(
     decode: bool = True,
     history: int = 1,
 ) -> Domain:
-    """The domain that ``config`` describes. With ``decode`` false its pictures are blank and nobody guesses: all else
-    that can be wrong with it shows in no time. ``seed`` draws the few shots; the splits are the same for every seed.
+    """The domain that ``config`` describes. With ``decode`` false pictures are blank and what is to be guessed has no
+    guesses: all else that can be wrong shows in no time. ``seed`` draws the few shots; splits are the same for all.
 
     Only a target, which has a ``source``, is tested; a labeller takes the units of its guesses from it.
     """
@@ -100,7 +100,7 @@ def build(
         name=name,
         labelled=labelled,
         unlabelled=train.hidden(),
-        guessed=_guessed(name, config, train.hidden(), labelled, source) if decode else train.select(NOBODY),
+        guessed=_guessed(name, config, train.hidden(), labelled, source, decode),
         tune=tune,
         test=test,
         simulator=config.simulator,
@@ -136,13 +136,17 @@ def _first(recorded: Moments, episodes: int | str, name: str) -> Moments:
     return recorded.select(recorded.episode < int(episodes))
 
 
-def _guessed(name: str, config: Config, train: Moments, labelled: Moments, source: Domain | None) -> Moments:
-    """The training moments that the labeller has a guess for."""
+def _guessed(
+    name: str, config: Config, train: Moments, labelled: Moments, source: Domain | None, decode: bool
+) -> Moments:
+    """The training moments that the labeller has a guess for; unless ``decode``, those it will be asked for."""
     if config.labeller is None:
         return train.select(NOBODY)
     if source is None:
         raise ConfigError(f"[{name}] a labeller works in the target alone, which has a source to take units from.")
     labeller = config.labeller.build()
+    if not decode:
+        return train
     picture = Picture(labeller.height, labeller.width)
     whole = read(name, config.dataset.build(), Crop(), picture, train.horizon, source.cache)
     guesses = labeller.label(whole.hidden(), source.labelled, labelled)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .agent import Agent
 from .cache import Crop, fit
-from .errors import ConfigError
+from .errors import ConfigError, DataError
 from .evaluate import Evaluation
 from .metrics import Trace
 from .progress import counted
@@ -39,7 +39,7 @@ def drive(
                         found[seed] = trace
                         advance(1)
                     drives.refill(left)
-            except (ImportError, ConfigError):  # something is missing or wrongly set: no fault of an episode
+            except (ImportError, ConfigError, DataError):  # something is missing or wrongly set: no fault of an episode
                 raise
             except Exception as caught:  # a crash is a fact of these episodes, counted and never scored
                 error = f"{type(caught).__name__}: {caught}"

@@ -50,7 +50,7 @@ class Still(NamedTuple):
     words: str
 
 
-def shown(names: Sequence[str]) -> int:
+def drawn_action(names: Sequence[str]) -> int:
     """Which action is drawn: the steering, or the first where none is called so."""
     return names.index("steering") if "steering" in names else 0
 
@@ -83,7 +83,7 @@ def alone() -> Iterator[None]:
 def driven(agent: Agent, simulator: Any, seed: int, size: tuple[int, int], crop: Crop | None, ink: str) -> Clip:
     """The first seconds of the episode ``seed`` in a simulator (its Config), driven by ``agent``."""
     worlds = simulator.build(count=1, seed=0)
-    index, name = shown(worlds.action_names), worlds.action_names[shown(worlds.action_names)]
+    index, name = drawn_action(worlds.action_names), worlds.action_names[drawn_action(worlds.action_names)]
     every = max(1, round(worlds.rate_hz / RATE_HZ))
     frames, end, info = [], "", {}
     seen, info = worlds.reset(seed=[seed])
@@ -131,7 +131,7 @@ def endings(traces: Sequence[Trace], simulator: Any, ink: str) -> list[Still]:
 
 def _ended(worlds: Any, traces: Sequence[Trace], ink: str) -> list[Still]:
     """The last pictures of no more episodes than there are worlds."""
-    index, name = shown(worlds.action_names), worlds.action_names[shown(worlds.action_names)]
+    index, name = drawn_action(worlds.action_names), worlds.action_names[drawn_action(worlds.action_names)]
     lengths, idle = [len(trace.actions) for trace in traces], worlds.num_envs - len(traces)
     worlds.reset(seed=[int(trace.name) for trace in [*traces, *[traces[-1]] * idle]])
     found: dict[int, Still] = {}
@@ -159,7 +159,7 @@ def along(agent: Agent, moments: Moments, start: int, ink: str) -> Clip:
     assert moments.actions is not None
     chosen = window(moments, start)
     first = moments.rows[chosen[0]]
-    index, name = shown(moments.action_names), moments.action_names[shown(moments.action_names)]
+    index, name = drawn_action(moments.action_names), moments.action_names[drawn_action(moments.action_names)]
     guesses = evaluate.replay(agent, moments.select(chosen), evaluate.Evaluation(stretch_s=1e6))
     guess = np.concatenate([trace.actions for trace in guesses])[:, index]
     speed = float(np.nan_to_num(rate(moments), nan=RATE_HZ))  # episodes of one moment have no rate
@@ -193,7 +193,7 @@ def stretches(traces: Sequence[Trace]) -> list[Trace]:
 
 def worst(traces: Sequence[Trace], moments: Moments, count: int, ink: str) -> list[Still]:
     """The moment of the largest error in each of the ``count`` stretches that were predicted worst."""
-    index, name = shown(moments.action_names), moments.action_names[shown(moments.action_names)]
+    index, name = drawn_action(moments.action_names), moments.action_names[drawn_action(moments.action_names)]
     found = []
     for trace in sorted(traces, key=lambda trace: -error(trace, index))[:count]:
         assert trace.reference is not None and trace.time_s is not None

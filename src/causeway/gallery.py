@@ -116,7 +116,7 @@ def _clips(best: Shown) -> dict[str, Clip]:
 
 def _typical(best: Shown, domain: Domain, unseen: Moments) -> int:
     """Where a clip of a recording begins: in the target at the stretch of median error, in the source midway."""
-    index = film.shown(unseen.action_names)
+    index = film.drawn_action(unseen.action_names)
     traces = film.stretches(best.tested.traces)
     if domain.name != "target" or not traces:
         return len(unseen) // 2
@@ -150,7 +150,7 @@ def _failures(best: Shown) -> list[Still]:
 def _predictions(both: Sequence[Shown], order: list[str]) -> Predictions | None:
     """Predicted and recorded action along the longest recording of the test, as much of it as fits the page."""
     names = both[-1].target.test.action_names
-    index = film.shown(names)
+    index = film.drawn_action(names)
     recordings = [film.recording(trace) for trace in both[-1].tested.traces if trace.reference is not None]
     if not recordings:
         return None

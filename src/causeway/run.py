@@ -138,7 +138,7 @@ def work(run: Run) -> None:
         (run.folder / "error.txt").unlink(missing_ok=True)
         source, target = domains(run)
         if not run.trained:
-            _write_split(run.folder / "split.json", source, target)
+            _write_split(run, source, target)
             if run.experiment.train.devices == 1:
                 train_part(run, source, target)
             else:
@@ -146,10 +146,12 @@ def work(run: Run) -> None:
         evaluate.save(run.folder / "target.npz", test(run, target))
 
 
-def _write_split(path: Path, *sides: Domain) -> None:
-    """What each domain kept from training: to tune on, and to test on."""
-    kept = {side.name: {"tune": domain.spans(side.tune), "test": domain.spans(side.test)} for side in sides}
-    with whole(path) as temporary:
+def _write_split(run: Run, source: Domain, target: Domain) -> None:
+    """What each domain kept from training to tune on, and what the target is tested on, of this or another dataset."""
+    test = "test" if run.experiment.target.test_dataset is None else "test_dataset"
+    kept = {side.name: {"tune": domain.spans(side.tune)} for side in (source, target)}
+    kept[target.name][test] = domain.spans(target.test)
+    with whole(run.folder / "split.json") as temporary:
         temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 

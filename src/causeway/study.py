@@ -242,7 +242,7 @@ def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:
     """What is wrong with the data of any arm, or with its policy or a metric for them, shows now, not after hours of
     other arms."""
     seen: list[tuple[tuple[Any, ...], tuple[Domain, Domain]]] = []
-    fitted: list[tuple[Any, tuple[Any, ...]]] = []
+    fitted: list[tuple[Any, bool, tuple[Any, ...]]] = []
     for p in todo:
         e = p.run.experiment
         sides = e.source, e.target, e.picture, e.horizon, e.history
@@ -254,9 +254,9 @@ def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:
                     metric.refuse_other_actions(name, domains[1].unlabelled.action_names)
             for between in (e.action, e.monitor):
                 between.build().refuse_other_actions(domains[1].unlabelled.action_names)
-            if (e.method, sides) not in fitted:
-                e.method.rehearse(*domains)
-                fitted.append((e.method, sides))
+            if (e.method, bool(e.start), sides) not in fitted:
+                e.method.rehearse(*domains, started=bool(e.start))
+                fitted.append((e.method, bool(e.start), sides))
         except (ConfigError, DataError) as error:
             kind = ConfigError if isinstance(error, ConfigError) else DataError
             raise kind(f"arm '{p.arm}': {error}") from None

@@ -54,8 +54,15 @@ def test_an_action_may_be_called_by_its_name() -> None:
     truth, guess = np.array([[0.0, 1.0], [0.0, 2.0]], np.float32), np.array([[0.5, 1.0], [0.5, 5.0]], np.float32)
     named = Trace("x", guess, truth, names=("steering", "throttle"))
     assert score("mae", [named], index="throttle") == score("mae", [named], index=1) == 1.5
-    assert score("mae", [named, Trace("y", guess + 1, truth)], index="throttle") == 1.5, "nobody named those of y"
-    assert math.isnan(score("mae", [named], index="brake")) and math.isnan(score("mae", [named], index=2))
+    for index, traces, sentence in (
+        ("brake", [named], "index = 'brake': what was tested holds no such action, but steering, throttle"),
+        (2, [named], "index = 2: what was tested holds no such action, but steering, throttle"),
+        ("throttle", [named, Trace("y", guess, truth)], "but 2 without names: test again to have them named"),
+        (2, [Trace("y", guess, truth)], "index = 2: what was tested holds no such action, but 2 without names"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            score("mae", traces, index=index)
+    assert math.isnan(score("mae", [Trace("z", guess)], index="brake")), "nothing was recorded"
 
 
 def test_rates_and_shares_are_over_episodes_that_ended() -> None:

@@ -34,6 +34,8 @@ def test_each_action_may_have_limits_of_its_own() -> None:
         fresh(change=(0.5, 0.1)).refuse_other_actions(["x"])
     with pytest.raises(ConfigError, match="change must be above 0"):
         fresh(change=(0.5, 0.0))
+    with pytest.raises(ConfigError, match="change must be above 0"):
+        fresh(change=())
 
 
 def test_what_is_not_finite_becomes_the_last_safe_command_or_nothing() -> None:

@@ -38,4 +38,4 @@ class Direct(ActionMap):
         return chunk[:, 0].clip(self.config.low, self.config.high).astype(np.float32, copy=False)
 
     def refuse_other_actions(self, actions: Sequence[str]) -> None:
-        refuse_other_actions("action", {"low": self.config.low, "high": self.config.high}, actions)
+        refuse_other_actions("action", self.config, actions)

@@ -50,4 +50,4 @@ class Smooth(ActionMap):
         return command
 
     def refuse_other_actions(self, actions: Sequence[str]) -> None:
-        refuse_other_actions("action", {"low": self.config.low, "high": self.config.high}, actions)
+        refuse_other_actions("action", self.config, actions)

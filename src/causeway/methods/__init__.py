@@ -19,7 +19,8 @@ class Method(nn.Module, ABC):
 
     Its Config has ``part_for(spec: Spec) -> nn.Module``, the untrained part, ``build(source: Domain, target: Domain,
     seed: int, start: nn.Module | None)``, where ``start`` is the part of the run to begin from, if any, and
-    ``rehearse(source: Domain, target: Domain)``, which raises at once what would be wrong; pictures are blank then.
+    ``rehearse(source: Domain, target: Domain, started: bool)``, which raises what would be wrong when the run begins:
+    pictures are blank then, guesses are missing, and ``started`` says whether there will be a ``start``.
     """
 
     rank: int = 0  # which of several devices this is; each draws other batches

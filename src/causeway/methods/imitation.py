@@ -62,9 +62,11 @@ class Config:
         policy: Policy = self.policy.build(spec)
         return policy
 
-    def rehearse(self, source: Domain, target: Domain) -> None:
-        """Raise what would otherwise be found wrong with these settings and data when the run begins."""
-        self.modules(source, target)
+    def rehearse(self, source: Domain, target: Domain, started: bool) -> None:
+        modules = self.modules(source, target)
+        if not started:
+            modules.policy.begin()
+        shares(self.target_weight, self.guess_share, len(target.labelled), len(target.guessed))
         if self.pairs.file:
             together(self.pairs, source, target)
 
@@ -163,8 +165,8 @@ class Imitation(Method):
     def _draw_pairs(self, sizes: dict[str, int], sides: dict[str, Moments], aligns: bool) -> None:
         """Streams of which some draw moments of both sides that go together."""
         pairs, share = together(self.config.pairs, self.source, self.target), self.config.pairs.share
-        count, drawn = pairs.shares.any(0).sum(), breadth(pairs.shares)
-        say_once(f"By pairs.sharpness a target episode draws from about {drawn:.0f} of {count} source episodes.")
+        count, wide = pairs.shares.any(0).sum(), breadth(pairs.shares)
+        say_once(f"By pairs.sharpness a target episode draws from about {wide:.0f} of {count} source episodes.")
         for name, size in sizes.items():
             drawn = round(size * share) if name == "source" else 0
             part = share if 0 < drawn < size else float(drawn > 0)

@@ -44,10 +44,15 @@ class Config:
         """The policy with a linear head that a run of this method fits."""
         return Readout(self.policy.build(spec), spec)
 
-    def rehearse(self, source: Domain, target: Domain) -> None:
-        """Raise what would otherwise be found wrong with these settings and data when the run begins."""
-        self.part_for(target.spec)
+    def rehearse(self, source: Domain, target: Domain, started: bool) -> None:
+        self._refuse_start(started)
+        self.part_for(target.spec).begin()
+        shares(self.target_weight, self.guess_share, len(target.labelled), len(target.guessed))
         self.augmentation(target)
+
+    def _refuse_start(self, started: bool) -> None:
+        if started:
+            raise ConfigError("method 'ridge' is solved at once and cannot start from another run's part.")
 
     def augmentation(self, target: Domain) -> Augmentation:
         """The mirror, where there is one."""
@@ -56,8 +61,7 @@ class Config:
         return Augmentation(Augment(mirror=self.mirror), *names, frame.cameras, history)
 
     def build(self, source: Domain, target: Domain, seed: int, start: nn.Module | None = None) -> "Ridge":
-        if start is not None:
-            raise ConfigError("method 'ridge' is solved at once and cannot start from another run's part.")
+        self._refuse_start(start is not None)
         return Ridge(self, source, target)
 
 

@@ -58,25 +58,26 @@ class Recorded(Metric):
         self.index = index
 
     def refuse_other_actions(self, name: str, actions: Sequence[str]) -> None:
-        if actions and self._place(actions, len(actions)) is None:
-            known = ", ".join(f"{i} {action}" for i, action in enumerate(actions))
-            raise ConfigError(f"[metrics.{name}] index = {self.index!r}: there is no such action. There are {known}.")
+        known = self.index in actions if isinstance(self.index, str) else self.index < len(actions)
+        if actions and not known:
+            there = ", ".join(f"{i} {action}" for i, action in enumerate(actions))
+            raise ConfigError(f"[metrics.{name}] index = {self.index!r}: there is no such action. There are {there}.")
 
     def measure(self, traces: Sequence[Trace]) -> float:
-        pairs = []
-        for trace in traces:
-            place = self._place(trace.names, trace.actions.shape[1])
-            if trace.reference is not None and place is not None:
-                pairs.append((trace.actions[:, place], trace.reference[:, place]))
+        recorded = [(trace, self._place(trace)) for trace in traces if trace.reference is not None]
+        pairs = [(trace.actions[:, i], trace.reference[:, i]) for trace, i in recorded if trace.reference is not None]
         if not sum(len(truth) for _, truth in pairs):
             return float("nan")
         return self.compare(*(np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True)))
 
-    def _place(self, names: Sequence[str], count: int) -> int | None:
-        """The column of the action among ``count`` that have these ``names``; None where it is not one of them."""
-        if isinstance(self.index, str):
-            return names.index(self.index) if self.index in names else None
-        return self.index if self.index < count else None
+    def _place(self, trace: Trace) -> int:
+        """The column of the action. Raises ConfigError where the trace has none, or is too old to name it."""
+        if isinstance(self.index, int) and self.index < trace.actions.shape[1]:
+            return self.index
+        if isinstance(self.index, str) and self.index in trace.names:
+            return trace.names.index(self.index)
+        there = ", ".join(trace.names) or f"{trace.actions.shape[1]} without names: test again to have them named"
+        raise ConfigError(f"index = {self.index!r}: what was tested holds no such action, but {there}.")
 
     @abstractmethod
     def compare(self, guess: NDArray[np.float64], truth: NDArray[np.float64]) -> float:

@@ -22,7 +22,7 @@ class Config:
 
     def __post_init__(self) -> None:
         refuse_empty(self.low, self.high)
-        if not np.greater(self.change, 0).all():
+        if not np.greater(self.change, 0).all() or self.change == ():
             raise ConfigError(f"change must be above 0, not {self.change}.")
 
     def build(self) -> "Limits":
@@ -45,12 +45,10 @@ class Limits(Monitor):
         begun = np.isfinite(past)
         anchor = np.where(begun, past, 0.0)
         safe = np.where(np.isfinite(command), command, anchor).clip(c.low, c.high)
-        change = np.asarray(c.change)
+        change = np.asarray(c.change, np.float32)
         safe = np.where(begun, safe.clip(anchor - change, anchor + change), safe).astype(np.float32)
         self.past.keep(safe)
         return safe
 
     def refuse_other_actions(self, actions: Sequence[str]) -> None:
-        refuse_other_actions(
-            "monitor", {"low": self.config.low, "high": self.config.high, "change": self.config.change}, actions
-        )
+        refuse_other_actions("monitor", self.config, actions)
