@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from causeway import cli, film, progress, run
+from causeway import cli, config, film, progress, run
 from causeway.datasets import Episode
+from causeway.draws import Pairing, breadth, shares
 from causeway.errors import ConfigError, DataError
 from causeway.recorder import Recorder, Recording
 from recordings import views
@@ -63,7 +66,8 @@ def test_how_near_the_pairs_are_is_told(
     assert "pairs.parquet: 9 pairs.\n" in told
     assert f"distances: {np.median(distance):.3g} in the middle" in told
     assert f"{near.min():.3g} to {near.max():.3g}, {np.median(near):.3g} in the middle\n" in told
-    assert "draws from about" in told and "of 3 source episodes" in told
+    wide = breadth(shares(Pairing(), distance))
+    assert 1 < wide < 3 and f"draws from about {wide:.0f} of 3 source episodes" in told
 
 
 def test_settings_of_either_side_choose_what_is_paired(sides: tuple[Path, Path], tmp_path: Path) -> None:
@@ -136,7 +140,10 @@ def trained(folder: Path, *overrides: str) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize(("plan", "acted"), [("full", True), ("paired", False)], ids=["limit = 0", "no actions"])
-def test_a_target_without_any_demonstration_is_paired_and_aligned(plan: str, acted: bool, tmp_path: Path) -> None:
+def test_a_target_without_any_demonstration_is_paired_and_aligned(
+    plan: str, acted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SAID", set())
     record(tmp_path / "data", walks(30, 25, 20))
     record(tmp_path / "real", walks(24, 28, 26), actions=ACTIONS if acted else ())
     cli.pair(tmp_path / "data", tmp_path / "real", tmp_path / "pairs.parquet")
@@ -149,6 +156,9 @@ def test_a_target_without_any_demonstration_is_paired_and_aligned(plan: str, act
     steps = trained(tmp_path, pairs, f"method.alignment.plan={plan}", *nobody)
     terms = {name for name in steps[0] if "imitation" in name}
     assert terms == {"imitation/source", "imitation/paired source"} and len(steps) == 4
+    assert re.search(
+        r"By pairs.sharpness a target episode draws from about [123] of [23] source", capsys.readouterr().err
+    )
     assert all(0 < step["transported_mass"] <= 1 and math.isfinite(step["alignment"]) for step in steps)
 
 
@@ -174,6 +184,24 @@ def test_episodes_of_one_moment_are_paired_trained_on_and_filmed(tmp_path: Path)
     assert clip.film.startswith("data:video/mp4") and "0.0 s to 0.0 s of it" in clip.words
     cli.pair(tmp_path / "data", tmp_path / "data", file)
     assert {(*row["source_step"], *row["target_step"]) for row in pq.read_table(file).to_pylist()} == {(0, 0)}
+
+
+def test_pairs_that_training_could_not_use_are_refused_before_a_study(sides: tuple[Path, Path], tmp_path: Path) -> None:
+    cli.pair(*sides, tmp_path / "pairs.parquet", by=["joint_0"])
+    record(tmp_path / "other", walks(20, 21, 22))
+    cli.pair(sides[0], tmp_path / "other", tmp_path / "others.parquet")
+    cli.pair(*sides, tmp_path / "acts.parquet", by=["steering"])
+    tree = config.load(ONE, ["target.dataset.root={data}/real"])
+    for name, limit, kind, sentence in (
+        ("pairs", "all", None, ""),
+        ("others", "all", DataError, "others.parquet is of other recordings"),
+        ("acts", 3, ConfigError, "pairs.file was made by steering, which target.limit hides"),
+    ):
+        changes = {"method": {"pairs": {"file": f"{{data}}/{name}.parquet"}}, "target": {"limit": limit}}
+        one = run.build(config.merge(tree, changes), tmp_path / "one", tmp_path, tmp_path / "cache")
+        domains = run.domains(one, decode=False)
+        with pytest.raises(kind, match=sentence) if kind else nullcontext():
+            one.experiment.method.rehearse(*domains, started=False)
 
 
 def test_a_file_of_something_else_is_refused(sides: tuple[Path, Path], tmp_path: Path) -> None:

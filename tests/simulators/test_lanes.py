@@ -19,6 +19,7 @@ def drive(worlds, seconds, action=None):
     for _ in range(int(seconds * worlds.rate_hz)):
         moves = worlds.expert() if action is None else np.repeat(action, worlds.num_envs, axis=0)
         answer = worlds.step(moves)
+        assert {*answer[4]["end"].tolist()} <= {"", *worlds.ends}
         if (answer[2] | answer[3]).all():
             break
     return answer
