@@ -221,6 +221,25 @@ def test_a_run_is_scored_in_one_place_at_a_time(tmp_path: Path, monkeypatch: pyt
             cli.evaluate(tmp_path, **both)
 
 
+def test_metrics_that_cannot_be_measured_end_an_evaluation_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = SimpleNamespace(experiment=SimpleNamespace(train=SimpleNamespace(threads=0)))
+    monkeypatch.setattr(run, "open_run", lambda *words: opened)
+    monkeypatch.setattr(run, "fits", lambda folder: (None, SimpleNamespace(actions=("steering", "throttle"))))
+    monkeypatch.setattr(run, "test_in_simulator", lambda *words: pytest.fail("driven"))
+    for text, sentence in (
+        ("", r"mine.toml has no \[metrics\] to measure by"),
+        (
+            "[metrics]\ngas = {name = 'mae', index = 'brake'}",
+            r"\[metrics.gas\] index = 'brake': there is no such action",
+        ),
+    ):
+        (tmp_path / "mine.toml").write_text(text)
+        with pytest.raises(ConfigError, match=sentence):
+            cli.evaluate(tmp_path, simulator="lanes", metrics=tmp_path / "mine.toml")
+
+
 def test_the_format_of_a_folder_is_recognised_or_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_csv(tmp_path / "tub", ["1.png,a,1,100,0.1,0.5"])
     cli.check(root)
@@ -260,5 +279,7 @@ def test_a_list_is_of_all_or_a_kind_or_a_component_or_a_section(
 
 
 def test_what_no_list_has_gets_the_nearest_word() -> None:
+    with pytest.raises(ConfigError, match="There is no reward yet"):
+        console.listed("reward", "")
     with pytest.raises(ConfigError, match=r"There is no kind, component or section 'trian'. Did you mean 'train'\?"):
         cli.list_("trian", "")

@@ -71,22 +71,27 @@ def one(file: Path, folder: Path, recordings: Path, *changes: str) -> run.Run:
     return run.build(tree, folder, recordings, folder.parent / "cache")
 
 
+@pytest.mark.parametrize("test", ["test", "test_dataset"])
+def test_a_run_folder_says_what_was_kept_from_training(test: str, file: Path, tmp_path: Path, recordings: Path) -> None:
+    other = ["target.test_dataset={name='lerobot', root='{data}/source'}"] if test == "test_dataset" else []
+    made = one(file, tmp_path / "one", recordings, "train.steps=1", *other)
+    run.work(made)
+    kept = json.loads((tmp_path / "one" / "split.json").read_text())
+    source, target = run.domains(made)
+    assert {side: {*parts} for side, parts in kept.items()} == {"source": {"tune"}, "target": {"tune", test}}
+    for side, part, held in (
+        ("source", "tune", source.tune),
+        ("target", "tune", target.tune),
+        ("target", test, target.test),
+    ):
+        assert kept[side][part] == {name: [list(s) for s in spans] for name, spans in domain.spans(held).items()} != {}
+
+
 def test_a_run_folder_is_all_an_agent_needs(file: Path, tmp_path: Path, recordings: Path) -> None:
     made = one(file, tmp_path / "one", recordings)
     run.work(made)
     names = {path.name for path in (tmp_path / "one").iterdir()}
     assert {"config.toml", "log.jsonl", "last.pt", "part.safetensors", "environment.json", "target.npz"} <= names
-    kept = json.loads((tmp_path / "one" / "split.json").read_text())
-    source, target = run.domains(made)
-    assert kept.keys() == {"source", "target"} and kept["source"].keys() == {"tune"}
-    other = "test" if made.experiment.target.test_dataset is None else "test_dataset"
-    for name, part, held in (
-        ("source", "tune", source.tune),
-        ("target", "tune", target.tune),
-        ("target", other, target.test),
-    ):
-        assert kept[name][part] == {key: [list(span) for span in spans] for key, spans in domain.spans(held).items()}
-        assert kept[name][part]
     again = run.open_run(tmp_path / "one")
     chunk = run.deploy(again).act(np.zeros((2, 1, 3, 32, 48), np.uint8), np.zeros((2, 0), np.float32))
     assert chunk.shape == (2, 1)

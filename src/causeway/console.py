@@ -29,7 +29,7 @@ def listed(kind: str, name: str) -> None:
             return section(kind)
         kind, name = of[0], kind
     if kind and not catalog.names(kind):
-        raise ConfigError(f"There is no {kind} yet, but one of your own may be named where one is asked for.")
+        raise ConfigError(f"There is no {kind} yet.")
     if name:
         module = catalog.find(kind, name)
         return settings(module.__doc__ or "", module.Config)

@@ -97,13 +97,10 @@ def measure(runs: Sequence[Sequence[Trace]], metrics: Mapping[str, Metric]) -> d
 
     The interval is a bootstrap over episodes, the same for all runs, and over runs; it is at least Student's over
     runs, since few runs resampled look too sure, and a rate's is at least Wilson's. It ends at the metric's bounds, and
-    is (nan, nan) for fewer than FEWEST episodes. Metrics that the traces hold nothing for are left out; one that looks
-    at an action which is not among theirs raises ConfigError.
+    is (nan, nan) for fewer than FEWEST episodes. Metrics that the traces hold nothing for are left out.
     """
     found = {}
-    actions = next((trace.names for traces in runs for trace in traces if trace.names), ())
     for name, metric in metrics.items():
-        metric.refuse_other_actions(name, actions)
         counted = [metric.chosen(scored(traces)) for traces in runs]
         values = [metric.measure(traces) for traces in counted]
         if not values or not np.isfinite(values).all():
