@@ -80,16 +80,13 @@ def test_evaluate_scores_a_run_on_anything_else(tmp_path: Path) -> None:
     data = write_lerobot(tmp_path / "data", count=12)
     tree = config.load(Path(__file__).parent / "one.toml")
     run.work(run.build(tree, tmp_path / "one", tmp_path, tmp_path / "cache"))
-    done = causeway("evaluate", tmp_path / "one", "--dataset", data, "--csv", tmp_path / "scores.csv", "--each")
-    assert done.returncode == 0 and "correlation" in done.stdout and done.stdout.count("mae") == 13, done.stderr
-    assert (tmp_path / "scores.csv").read_text().startswith("on,metric,value,low,high,version\n")
     mine = tmp_path / "mine.toml"
     mine.write_text('[metrics]\ngas = { name = "mae", index = "throttle" }\n')
-    done = causeway("evaluate", tmp_path / "one", "--dataset", data, "--metrics", mine)
-    assert done.returncode == 0 and "gas" in done.stdout and "correlation" in done.stdout, done.stderr
-    mine.write_text('[metrics]\ngas = { name = "mae", index = "brake" }\n')
-    done = causeway("evaluate", tmp_path / "one", "--dataset", data, "--metrics", mine)
-    assert done.returncode == 2 and "[metrics.gas] index = 'brake': there is no such action" in done.stderr
+    written = "--csv", tmp_path / "scores.csv", "--each", "--metrics", mine
+    done = causeway("evaluate", tmp_path / "one", "--dataset", data, *written)
+    assert done.returncode == 0 and "correlation" in done.stdout and done.stdout.count("mae") == 13, done.stderr
+    assert done.stdout.count("gas") == 13
+    assert (tmp_path / "scores.csv").read_text().startswith("on,metric,value,low,high,version\n")
 
 
 @pytest.mark.parametrize(

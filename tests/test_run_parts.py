@@ -62,6 +62,7 @@ def test_both_domains_get_the_runs_seed_and_the_target_its_source(
 def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     done: list[str] = []
     monkeypatch.setattr(run, "domains", lambda one: done.append("domains") or ("source", "target"))
+    monkeypatch.setattr(run, "_write_split", lambda one, source, target: None)
     monkeypatch.setattr(run, "train_part", lambda one, source, target: done.append(f"train {source} {target}"))
     monkeypatch.setattr(run, "test", lambda one, target: done.append(f"test {target}") or [])
     yield done

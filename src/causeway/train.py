@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from lightning_fabric import Fabric
 
 from .average import Average
 from .disk import whole
 from .errors import ConfigError, Interrupted
 from .methods import Cost, Method
 from .progress import bar
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 RANK = 0x9E3779B1  # between the random seeds of ranks: odd, since torch hears the lower 32 bits alone
 
@@ -113,8 +115,10 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
     return bool(fabric.is_global_zero)
 
 
-def _launched(settings: Training) -> Fabric:
+def _launched(settings: Training) -> "Fabric":
     """The device and the ranks to learn on."""
+    from lightning_fabric import Fabric  # takes seconds, and who only plans, tests or reports does not learn
+
     if settings.threads:
         torch.set_num_threads(settings.threads)
     try:
@@ -125,7 +129,7 @@ def _launched(settings: Training) -> Fabric:
     return fabric
 
 
-def _any(fabric: Fabric, said: bool) -> bool:
+def _any(fabric: "Fabric", said: bool) -> bool:
     """Whether any rank said so: ranks that stopped at different steps would wait for one another for ever."""
     if fabric.world_size == 1:
         return said
@@ -133,7 +137,7 @@ def _any(fabric: Fabric, said: bool) -> bool:
     return bool(heard > 0)
 
 
-def _clipped(fabric: Fabric, module: Any, optimizer: Any, clip: float) -> float:
+def _clipped(fabric: "Fabric", module: Any, optimizer: Any, clip: float) -> float:
     """The norm of the gradient, which is no more than ``clip`` afterwards; 0 clips nothing."""
     most = clip or math.inf
     norm = fabric.clip_gradients(module, optimizer, max_norm=most, error_if_nonfinite=False)
