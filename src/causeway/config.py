@@ -139,12 +139,13 @@ def structure(cls: type[T], table: Any, where: str) -> T:
 def _named(setting: "dataclasses.Field[Any]", value: Any) -> Any:
     """A table without a name is of the component that stands there by default, where that has such settings."""
     made = setting.default_factory
-    if not catalog.kind_of(setting.name) or not isinstance(value, dict) or made is dataclasses.MISSING:
+    unnamed = isinstance(value, dict) and "name" not in value
+    if not unnamed or not catalog.kind_of(setting.name) or made is dataclasses.MISSING:
         return value
     usual = made()
     own = {f.name for f in dataclasses.fields(usual)}
     fits = all(difflib.get_close_matches(key, own, 1) for key in value)
-    return {"name": catalog.name_of(usual), **value} if fits and "name" not in value else value
+    return {"name": catalog.name_of(usual), **value} if fits else value
 
 
 def _value(hint: Any, key: str, value: Any, where: str) -> Any:

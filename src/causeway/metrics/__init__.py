@@ -64,8 +64,7 @@ class Recorded(Metric):
             raise ConfigError(f"[metrics.{name}] index = {self.index!r}: there is no such action. There are {there}.")
 
     def measure(self, traces: Sequence[Trace]) -> float:
-        recorded = [(trace, self._place(trace)) for trace in traces if trace.reference is not None]
-        pairs = [(trace.actions[:, i], trace.reference[:, i]) for trace, i in recorded if trace.reference is not None]
+        pairs = [(t.actions[:, (i := self._place(t))], t.reference[:, i]) for t in traces if t.reference is not None]
         if not sum(len(truth) for _, truth in pairs):
             return float("nan")
         return self.compare(*(np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True)))
