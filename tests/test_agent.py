@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from causeway import config, domain, driving, evaluate, progress, run
+from causeway import config, domain, driving, evaluate, parts, progress, run
 from causeway.agent import Agent
 from causeway.cache import Crop
 from causeway.data import Domain, Moments, Spec
@@ -125,7 +125,7 @@ def finished(tmp_path: Path, moments: Any) -> run.Run:
     made = run.build(TREE, tmp_path / "one")
     with run.held(made):
         recorded = moments(1, state=0)
-        run.save_part(made.folder, config.component("policy", "cnn").build(SPEC), Domain("target", *[recorded] * 5))
+        parts.save(made.folder, config.component("policy", "cnn").build(SPEC), Domain("target", *[recorded] * 5))
     return made
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from causeway import config, run, study
+from causeway import config, parts, run, study
 from causeway.data import Domain, Joint, Moments
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +49,7 @@ def test_the_deployment_shown_gives_a_command(
     made = run.build(tree, tmp_path / "runs" / "my" / "transport-s0")
     with run.held(made):
         policy = config.component("policy", "cnn").build(recorded.spec)
-        run.save_part(made.folder, policy, Domain("target", *[recorded] * 5))
+        parts.save(made.folder, policy, Domain("target", *[recorded] * 5))
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"images": np.zeros((1, 1, 3, 120, 160), np.uint8), "state": np.zeros((1, 1), np.float32)}
     exec(shown("docs/experiment.md", "python"), names)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from causeway import agreement, catalog, config, domain, gallery, run
+from causeway import agreement, catalog, config, domain, gallery, parts, run
 from causeway.actions import direct
 from causeway.agent import Agent
 from causeway.augment import Augment, Augmentation
@@ -213,8 +213,8 @@ def test_worlds_and_recordings_are_compared_by_the_frame(tmp_path: Path, moments
     recorded = replace(moments(20, state=0), history=2)
     with run.held(made):
         policy = config.component("policy", {"name": "cnn"}).build(recorded.spec)
-        run.save_part(made.folder, policy, Domain("target", *[recorded] * 5))
-    spec, names = run.fits(made.folder)
+        parts.save(made.folder, policy, Domain("target", *[recorded] * 5))
+    spec, names = parts.fits(made.folder)
     assert spec == recorded.spec and spec.frame.cameras == 1
     with pytest.raises(DataError, match="the simulator differ in cameras: 1 and 2"):
         run.test_in_simulator(made, Worlds(cameras=("left", "right")))

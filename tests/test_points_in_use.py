@@ -10,7 +10,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from causeway import agreement, clouds, collect, config, film, run, study
+from causeway import agreement, clouds, collect, config, film, parts, run, study
 from causeway.actions import direct
 from causeway.agent import Agent
 from causeway.bridges import identity
@@ -127,8 +127,8 @@ def test_a_part_says_whether_it_needs_points(name: str, points: int, tmp_path: P
     made = run.build(tree, tmp_path / "one")
     with run.held(made):
         policy = config.component("policy", {"name": name}).build(recorded.spec)
-        run.save_part(made.folder, policy, Domain("target", *[recorded] * 5))
-    spec, names = run.fits(made.folder)
+        parts.save(made.folder, policy, Domain("target", *[recorded] * 5))
+    spec, names = parts.fits(made.folder)
     assert spec.points == points and run.load_part(made.folder).spec.points == points  # type: ignore[union-attr]
     agreement.refuse_other_policy(spec, names, recorded)
     if points:

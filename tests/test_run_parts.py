@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from causeway import agreement, config, domain, environment, evaluate, ranks, run
+from causeway import agreement, config, domain, environment, evaluate, parts, ranks, run
 from causeway.data import Domain, Spec
 from causeway.errors import ConfigError
 from causeway.policies import cnn
@@ -97,7 +97,7 @@ def test_training_is_seeded_begun_and_saved(first: bool, one: run.Run, monkeypat
     target = SimpleNamespace(spec=SPEC)
     monkeypatch.setattr(run, "load_part", lambda folder: f"part of {folder}")
     monkeypatch.setattr(run, "train", lambda method, *words: told.append(words) or first)
-    monkeypatch.setattr(run, "save_part", lambda *words: told.append(words))
+    monkeypatch.setattr(parts, "save", lambda *words: told.append(words))
     experiment = replace(one.experiment, method=SimpleNamespace(build=build), start="runs/before")
     torch.manual_seed(1)
     run.train_part(replace(one, experiment=experiment), "source", target)  # type: ignore[arg-type]
@@ -143,17 +143,17 @@ def target(moments: Any) -> Domain:
 
 def test_a_part_says_what_it_fits(one: run.Run, target: Domain) -> None:
     with pytest.raises(ConfigError, match=r"one holds no finished run: there is no part\.safetensors"):
-        run.fits(one.folder)
+        parts.fits(one.folder)
     one.folder.mkdir()
-    run.save_part(one.folder, torch.nn.Linear(1, 1), target)
-    assert run.fits(one.folder) == (SPEC, agreement.Names((), ("steering", "throttle"), ("front",)))
+    parts.save(one.folder, torch.nn.Linear(1, 1), target)
+    assert parts.fits(one.folder) == (SPEC, agreement.Names((), ("steering", "throttle"), ("front",)))
 
 
 def test_a_part_is_loaded_whole_or_refused(one: run.Run, target: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
     with run.held(one):
         pass
     part = cnn.Config(channels=(8, 8)).build(SPEC)
-    run.save_part(one.folder, part, target)
+    parts.save(one.folder, part, target)
     found = run.load_part(one.folder).state_dict()
     assert all(torch.equal(found[name], value) for name, value in part.state_dict().items())
 
@@ -162,11 +162,11 @@ def test_a_part_is_loaded_whole_or_refused(one: run.Run, target: Domain, monkeyp
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "save_file", broken)
+        patch.setattr(parts, "save_file", broken)
         with pytest.raises(RuntimeError, match="killed"):
-            run.save_part(one.folder, part, target)
+            parts.save(one.folder, part, target)
     assert run.load_part(one.folder).state_dict().keys() == found.keys()
-    run.save_part(one.folder, torch.nn.Linear(1, 1), target)
+    parts.save(one.folder, torch.nn.Linear(1, 1), target)
     with pytest.raises(ConfigError, match="does not fit its own settings: was it trained by another version"):
         run.load_part(one.folder)
 

@@ -233,6 +233,7 @@ def evaluate(
     """
     import torch
 
+    from . import parts
     from . import run as runs
 
     own = _experiment(metrics, ()).get("metrics", {}) if metrics else {}
@@ -241,7 +242,7 @@ def evaluate(
     measured = config.metrics(own)
     one = runs.open_run(run, data, cache)
     for name in own:
-        measured[name].refuse_other_actions(name, runs.fits(run)[1].actions)
+        measured[name].refuse_other_actions(name, parts.fits(run)[1].actions)
     if one.experiment.train.threads:
         torch.set_num_threads(one.experiment.train.threads)
     if bool(dataset) == bool(simulator):

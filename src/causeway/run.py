@@ -3,23 +3,20 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import nn
 
-from . import agreement, config, domain, driving, environment, evaluate, ranks
+from . import agreement, config, domain, driving, environment, evaluate, parts, ranks
 from .actions import direct
 from .agent import Agent
-from .agreement import Names, names_of
 from .bridges import identity
 from .config import Tree
-from .data import Domain, Spec
+from .data import Domain
 from .disk import exclusive, whole
 from .errors import ConfigError, nearest
 from .evaluate import Evaluation
@@ -207,9 +204,10 @@ def train_part(run: Run, source: Domain, target: Domain) -> None:
     except RuntimeError as error:
         if start is None:
             raise
-        raise ConfigError(f"start: the part of {e.start} does not fit this run's settings. {_reason(error)}") from None
+        why = parts.reason(error)
+        raise ConfigError(f"start: the part of {e.start} does not fit this run's settings. {why}") from None
     if train(method, e.train, e.seed, run.folder):
-        save_part(run.folder, method.part, target)
+        parts.save(run.folder, method.part, target)
 
 
 def test(run: Run, target: Domain) -> list[Trace]:
@@ -222,7 +220,7 @@ def test(run: Run, target: Domain) -> list[Trace]:
 def test_in_simulator(run: Run, simulator: Any) -> list[Trace]:
     """Closed loop in the world of a simulator's Config, pictures cropped as the target's are."""
     e = run.experiment
-    spec, names = fits(run.folder)
+    spec, names = parts.fits(run.folder)
     agreement.refuse_other_world(simulator, spec, names)
     return driving.drive(deploy(run), simulator, e.evaluate, (e.picture.height, e.picture.width), e.target.crop)
 
@@ -236,66 +234,22 @@ def test_on_recordings(run: Run, dataset: Any) -> list[Trace]:
     if any(agreement.same_place(shown[0].root, each.root) for each in learned):
         say_once(f"{shown[0].root} is what this run learned from, all or in part: how it does there is no test of it.")
     agent = deploy(run)
-    agreement.refuse_other_policy(*fits(run.folder), recorded)
+    agreement.refuse_other_policy(*parts.fits(run.folder), recorded)
     return evaluate.replay(agent, recorded, e.evaluate)
 
 
 def deploy(run: Run) -> Agent:
     """The agent a trained run left: its part, on the CPU, between bridge, action map and monitor."""
-    part = load_part(run.folder)
-    if not isinstance(part, Policy):
-        raise ConfigError(f"{run.folder} holds a {type(part).__name__}, which cannot drive. Name a run of a policy.")
-    e, names = run.experiment, fits(run.folder)[1]
+    policy = load_part(run.folder)
+    if not isinstance(policy, Policy):
+        raise ConfigError(f"{run.folder} holds a {type(policy).__name__}, which cannot drive. Name a run of a policy.")
+    e, names = run.experiment, parts.fits(run.folder)[1]
     action, monitor = e.action.build(), e.monitor.build()
     for between in (action, monitor):
         between.refuse_other_actions(names.actions)
-    return Agent(part, e.bridge.build(), action, monitor, e.execute, names)
-
-
-def save_part(folder: Path, part: nn.Module, target: Domain) -> None:
-    """The weights, and in their head the shapes and names they fit: with config.toml, all an Agent needs."""
-    kept = part.kept() if isinstance(part, Policy) else {}
-    spatial = isinstance(part, Policy) and part.spatial
-    spec = target.spec if spatial else target.spec._replace(points=0)
-    head = {"spec": spec._asdict(), "names": names_of(target.unlabelled)._asdict(), "kept": kept}
-    weights = {name: value.detach().cpu().contiguous() for name, value in part.state_dict().items()}
-    with whole(folder / "part.safetensors") as temporary:
-        save_file(weights, temporary, metadata={name: json.dumps(value) for name, value in head.items()})
+    return Agent(policy, e.bridge.build(), action, monitor, e.execute, names)
 
 
 def load_part(folder: Path) -> nn.Module:
     """The part a finished run left."""
-    path = folder / "part.safetensors"
-    head = _head(folder)
-    method = open_run(folder).experiment.method
-    if kept := head.get("kept"):
-        method = replace(method, policy=replace(method.policy, **kept))
-    part: nn.Module = method.part_for(Spec(**head["spec"]))
-    try:
-        part.load_state_dict(load_file(path))
-    except RuntimeError as error:
-        raise ConfigError(
-            f"{path} does not fit its own settings: was it trained by another version? {_reason(error)}"
-        ) from None
-    return part
-
-
-def _reason(error: RuntimeError) -> str:
-    return "(" + str(error).split("\n\t")[-1].strip() + ")"
-
-
-def fits(folder: Path) -> tuple[Spec, Names]:
-    """The shapes, and what their numbers mean, that a finished run's part was made for."""
-    head = _head(folder)
-    return Spec(**head["spec"]), Names(**{kind: tuple(names) for kind, names in head["names"].items()})
-
-
-def _head(folder: Path) -> dict[str, Any]:
-    path = folder / "part.safetensors"
-    if not path.exists():
-        raise ConfigError(f"{folder} holds no finished run: there is no part.safetensors.")
-    with safe_open(path, "pt") as file:
-        head = {name: json.loads(value) for name, value in file.metadata().items()}
-    if not {"spec", "names"} <= head.keys():
-        raise ConfigError(f"{path} was made by an earlier version of causeway, which did not write down what it fits.")
-    return head
+    return parts.load(folder, open_run(folder).experiment.method)

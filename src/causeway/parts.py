@@ -1,0 +1,68 @@
+"""What a run leaves in part.safetensors: weights, and in their head the shapes and names they fit."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from .agreement import Names, names_of
+from .data import Domain, Spec
+from .disk import whole
+from .errors import ConfigError
+from .policies import Policy
+
+
+def save(folder: Path, part: nn.Module, target: Domain) -> None:
+    """Write ``part``, trained to work in ``target``; with config.toml it is all an Agent needs."""
+    kept = part.kept() if isinstance(part, Policy) else {}
+    spatial = isinstance(part, Policy) and part.spatial
+    spec = target.spec if spatial else target.spec._replace(points=0)
+    head = {"spec": spec._asdict(), "names": names_of(target.unlabelled)._asdict(), "kept": kept}
+    weights = {name: value.detach().cpu().contiguous() for name, value in part.state_dict().items()}
+    with whole(folder / "part.safetensors") as temporary:
+        save_file(weights, temporary, metadata={name: json.dumps(value) for name, value in head.items()})
+
+
+def load(folder: Path, method: Any) -> nn.Module:
+    """The part that the run in ``folder`` left, of which its ``method`` (a Config) knows the layout.
+
+    Raises ConfigError where there is none, or where it is of another layout.
+    """
+    head = _head(folder)
+    if kept := head.get("kept"):
+        method = replace(method, policy=replace(method.policy, **kept))
+    part: nn.Module = method.part_for(Spec(**head["spec"]))
+    path = folder / "part.safetensors"
+    try:
+        part.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{path} does not fit its own settings: was it trained by another version? {reason(error)}"
+        ) from None
+    return part
+
+
+def fits(folder: Path) -> tuple[Spec, Names]:
+    """The shapes, and what their numbers mean, that a finished run's part was made for."""
+    head = _head(folder)
+    return Spec(**head["spec"]), Names(**{kind: tuple(names) for kind, names in head["names"].items()})
+
+
+def reason(error: RuntimeError) -> str:
+    """The last line of what torch says of weights that do not fit, in brackets."""
+    return "(" + str(error).split("\n\t")[-1].strip() + ")"
+
+
+def _head(folder: Path) -> dict[str, Any]:
+    path = folder / "part.safetensors"
+    if not path.exists():
+        raise ConfigError(f"{folder} holds no finished run: there is no part.safetensors.")
+    with safe_open(path, "pt") as file:
+        head = {name: json.loads(value) for name, value in file.metadata().items()}
+    if not {"spec", "names"} <= head.keys():
+        raise ConfigError(f"{path} was made by an earlier version of causeway, which did not write down what it fits.")
+    return head
