@@ -16,7 +16,7 @@ LAYERS = [  # a module may import from its own layer and those above it in this 
     {"errors", "progress", "disk", "environment", "average"},
     {"data"},
     KINDS | {"recorder", "augment", "cache", "features", "warping", "pairs", "draws", "past", "bounds", "points"},
-    {"domain", "agreement", "agent", "parts"},
+    {"domain", "agreement", "agent", "parts", "splits"},
     {"train", "evaluate", "driving", "collect", "ranks"},
     {"catalog", "config"},
     {"run"},

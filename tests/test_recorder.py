@@ -121,7 +121,7 @@ def test_long_episodes_are_written_in_pieces(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("causeway.datasets._lerobot_files.ROW_GROUP_ROWS", 8)
     with Recorder(tmp_path / "set", RECORDING) as recorder:
         for number in range(2):
-            recorder.add(episode(30, number), iter(views(30, seed=number)))
+            recorder.add(episode(30, number, str(number)), iter(views(30, seed=number)))
     assert pq.ParquetFile(tmp_path / "set/data/chunk-000/file-000.parquet").metadata.num_row_groups == 8
     dataset = lerobot.Config(str(tmp_path / "set")).build()
     for start in (0, 7, 8, 29):
@@ -132,7 +132,7 @@ def test_an_episode_that_broke_off_cannot_be_passed_over(tmp_path: Path) -> None
     with pytest.raises(DataError, match="broke off"), Recorder(tmp_path / "set", RECORDING) as recorder:
         recorder.add(episode(5), views(5))
         with pytest.raises(DataError):
-            recorder.add(episode(5), views(4))
+            recorder.add(episode(5, name="1"), views(4))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -176,7 +176,7 @@ from recordings import episode, views
 from causeway.recorder import Recorder, Recording
 with Recorder(Path(sys.argv[1]), Recording(("front",), 10, ("speed",), ("steering", "throttle"))) as recorder:
     for number in range(3):
-        recorder.add(episode(600, number), views(600))
+        recorder.add(episode(600, number, str(number)), views(600))
         os.kill(os.getpid(), signal.SIGKILL) if number == 1 else None
 """
 

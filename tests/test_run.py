@@ -4,6 +4,7 @@ import errno
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from causeway import config, domain, run, study, train
+from causeway import config, domain, report, results, run, splits, study, train
 from causeway.datasets import Episode
 from causeway.errors import ConfigError, DataError, Interrupted
 from causeway.recorder import Recorder, Recording
@@ -77,6 +78,9 @@ def test_a_run_folder_says_what_was_kept_from_training(test: str, file: Path, tm
     made = one(file, tmp_path / "one", recordings, "train.steps=1", *other)
     run.work(made)
     kept = json.loads((tmp_path / "one" / "split.json").read_text())
+    words = kept.pop("recorded")
+    assert words == splits.recordings(made.experiment, made.cache)
+    assert words["test"] == words["source" if other else "target"]
     source, target = run.domains(made)
     assert {side: {*parts} for side, parts in kept.items()} == {"source": {"tune"}, "target": {"tune", test}}
     for side, part, held in (
@@ -85,6 +89,43 @@ def test_a_run_folder_says_what_was_kept_from_training(test: str, file: Path, tm
         ("target", test, target.test),
     ):
         assert kept[side][part] == {name: [list(s) for s in spans] for name, spans in domain.spans(held).items()} != {}
+
+
+def other_recordings(folder: Path, change: str) -> None:
+    """A target like that of ``recordings`` but for what ``change`` names."""
+    rng = np.random.default_rng(6)
+    with Recorder(folder, Recording(("front",), 10, (), ("steering",), "image")) as recorder:
+        for number in range(3):
+            pictures = rng.integers(0, 255, (40, 1, 32, 48, 3)).astype(np.uint8)
+            actions = rng.uniform(-1, 1, (40, 1)).astype(np.float32) + np.float32(change == "actions")
+            time_s = np.arange(40) / 10 * (1.01 if change == "time" else 1)
+            name = f"{number}x" if change == "name" else str(number)
+            recorder.add(Episode(name, time_s, np.zeros((40, 0), np.float32), actions), pictures)
+
+
+@pytest.mark.parametrize("change", ["", "actions", "time", "name"])
+def test_nothing_goes_on_with_other_recordings(change: str, file: Path, tmp_path: Path, recordings: Path) -> None:
+    data, folder = tmp_path / "data", tmp_path / "study"
+    data.mkdir()
+    shutil.copytree(recordings / "source", data / "source")
+    other_recordings(data / "target", "")
+    planned = study.plan(file, folder, ["train.steps=4"], data)
+    assert study.carry_out(planned) == []
+    shutil.rmtree(data / "target")
+    other_recordings(data / "target", change)
+    if not change:  # written anew, with other times of its files
+        assert study.carry_out(planned) == []
+        (folder / "tuned-s0" / "target.npz").unlink()
+        assert study.carry_out(planned) == []
+        return
+    said = "-s0 began with other recordings of its target and test: .* have changed"
+    with pytest.raises(DataError, match=said):
+        study.carry_out(planned)
+    with pytest.raises(DataError, match=said):
+        report.write(planned, results.table(planned, planned.metrics), tmp_path / "report.html")
+    (folder / "plain-s0" / "target.npz").unlink()
+    with pytest.raises(DataError, match=said):
+        run.work(planned.runs[0].run)
 
 
 def test_a_run_folder_is_all_an_agent_needs(file: Path, tmp_path: Path, recordings: Path) -> None:

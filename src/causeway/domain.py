@@ -1,5 +1,7 @@
 """From the [source] and [target] tables of an experiment to what a method trains on: splits, limits, cached frames."""
 
+import hashlib
+import json
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -125,6 +127,15 @@ def read(
         raise DataError(f"[{name}] {dataset.root} holds no moments.")
     frames = cached(dataset, picture.height, picture.width, crop, cache) if decode else np.broadcast_to(DARK, shape)
     return moments(dataset, frames, horizon, history)
+
+
+def digest(recorded: Moments) -> str:
+    """A word that changes with what was recorded, in names, times and numbers: not with where it lies, nor pixels."""
+    counts = np.bincount(recorded.episode, minlength=len(recorded.episode_names))
+    word = hashlib.sha256(json.dumps([recorded.episode_names, counts.tolist()]).encode())
+    for numbers in (recorded.time_s, recorded.state, recorded.actions):
+        word.update(b"-" if numbers is None else np.ascontiguousarray(numbers).tobytes())
+    return word.hexdigest()[:16]
 
 
 def _first(recorded: Moments, episodes: int | str, name: str) -> Moments:

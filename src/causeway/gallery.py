@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from . import clouds, film, plots, run
+from . import clouds, film, plots, run, splits
 from .agent import Agent
 from .bridges import identity
 from .clouds import Clouds
@@ -86,6 +86,7 @@ def _open(tested: Sequence[Tested], arm: str, point: str, order: list[str], othe
         domains = other.source, other.target
     else:
         domains = run.domains(one)
+    splits.refuse_other_data(one.folder, splits.recorded(*domains))
     return Shown(arm, order.index(arm), first, run.deploy(one), *domains)
 
 

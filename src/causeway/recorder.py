@@ -1,6 +1,7 @@
 """Write episodes as they come, as a LeRobot dataset v3.0 that is there whole or not at all."""
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -8,7 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +40,18 @@ class Recording:
     data_file_mb: int = 100  # a new data file is begun beyond this size
     video_file_mb: int = 200  # likewise a new film
     points: int = 0  # P, of the cloud of each moment; 0: there are no depth cameras
+
+    def __post_init__(self) -> None:
+        if self.pictures not in get_args(Pictures):
+            raise DataError(f"pictures must be {' or '.join(map(repr, get_args(Pictures)))}, not {self.pictures!r}.")
+        for field in ("cameras", "state_names", "action_names"):
+            names = getattr(self, field)
+            if isinstance(names, str) or not all(isinstance(name, str) and name for name in names):
+                raise DataError(f"{field} must be names, such as ('front', 'hand'), not {names!r}.")
+            if len(set(names)) < len(names):
+                raise DataError(f"{field} names one twice: {', '.join(names)}.")
+        if not isinstance(self.rate_hz, int | float) or not 0 < self.rate_hz < math.inf:
+            raise DataError(f"rate_hz must be a number above 0, not {self.rate_hz!r}.")
 
 
 def copy(dataset: Dataset, folder: Path, pictures: Pictures = "image") -> Path:
@@ -89,6 +102,7 @@ class Recorder:
         self._sizes: dict[str, tuple[int, int]] = {}
         self._tasks: dict[str, int] = {}
         self._stats: dict[str, layout.Statistics] = {}
+        self._names: set[str] = set()
         self._episodes = self._frames = 0
         self._broken_off = False
         self._open = ExitStack()
@@ -130,7 +144,9 @@ class Recorder:
         """Write one episode; ``frames`` are taken one at a time. Raises DataError when they do not fit the episode."""
         recording = self.recording
         names = recording.state_names, recording.action_names
-        _fit.check_numbers(str(self.folder), episode, *names, recording.points)
+        _fit.check_numbers(str(self.folder), episode, *names, recording.points, recording.rate_hz)
+        if episode.name in self._names:
+            raise DataError(f"{self.folder}: there is an episode {episode.name} already. Give each a name of its own.")
         self._broken_off = True
         length = len(episode)
         task = self._tasks.setdefault(episode.task, len(self._tasks))
@@ -206,6 +222,7 @@ class Recorder:
         self._table.add_row(row)
         for key, numbers in stats.items():
             self._stats[key] = layout.merged(self._stats[key], numbers) if key in self._stats else numbers
+        self._names.add(episode.name)
         self._episodes, self._frames, self._broken_off = self._episodes + 1, last, False
 
     def _schema(self) -> pa.Schema:

@@ -11,7 +11,7 @@ import tomli_w
 import torch
 from torch import nn
 
-from . import agreement, config, domain, driving, environment, evaluate, parts, ranks
+from . import agreement, config, domain, driving, environment, evaluate, parts, ranks, splits
 from .actions import direct
 from .agent import Agent
 from .bridges import identity
@@ -134,22 +134,15 @@ def work(run: Run) -> None:
             return
         (run.folder / "error.txt").unlink(missing_ok=True)
         source, target = domains(run)
+        if run.begun:
+            splits.refuse_other_data(run.folder, splits.recorded(source, target))
         if not run.trained:
-            _write_split(run, source, target)
+            splits.write(run.folder, source, target, run.experiment.target.test_dataset is not None)
             if run.experiment.train.devices == 1:
                 train_part(run, source, target)
             else:
                 ranks.train(run.folder)
         evaluate.save(run.folder / "target.npz", test(run, target))
-
-
-def _write_split(run: Run, source: Domain, target: Domain) -> None:
-    """What each domain kept from training to tune on, and what the target is tested on, of this or another dataset."""
-    test = "test" if run.experiment.target.test_dataset is None else "test_dataset"
-    kept = {side.name: {"tune": domain.spans(side.tune)} for side in (source, target)}
-    kept[target.name][test] = domain.spans(target.test)
-    with whole(run.folder / "split.json") as temporary:
-        temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 
 @contextmanager

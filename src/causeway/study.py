@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from . import config, run, workers
+from . import config, run, splits, workers
 from .config import Tree
 from .data import Domain
 from .disk import exclusive
@@ -207,6 +207,7 @@ def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str
         for p in wanted:
             if p.run.begun:
                 run.refuse_other_settings(p.run, config.load(p.run.folder / "config.toml"))
+        _refuse_other_data([p.run for p in wanted if p.run.begun and splits.told(p.run.folder)])
         _rehearse(todo, study.metrics)
         total, failed = len(wanted), dict[str, str]()
         done = total - len(todo)
@@ -236,6 +237,17 @@ def _wanted(study: Study, arms: Sequence[str]) -> list[Planned]:
         if not more:
             return [p for p in study.runs if p in chosen]
         chosen += more
+
+
+def _refuse_other_data(begun: Sequence[Run]) -> None:
+    """Recordings that are others by now would be published beside what was learned of those before."""
+    seen: list[tuple[tuple[Any, ...], dict[str, str]]] = []
+    for one in begun:
+        e = one.experiment
+        sets = e.source.dataset, e.target.dataset, e.target.test_dataset
+        if (now := next((now for known, now in seen if known == sets), None)) is None:
+            seen.append((sets, now := splits.recordings(e, one.cache)))
+        splits.refuse_other_data(one.folder, now)
 
 
 def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:

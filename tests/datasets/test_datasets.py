@@ -1,5 +1,6 @@
 """What holds of every format, and what is said of folders that are of none."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,20 @@ def test_a_decoder_that_gives_too_little_is_refused(
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"], "black frames are no frames"
     assert list(dataset.problems()) == [said]
     assert (cached(Short(10), 8, 12, Crop(), tmp_path) == 200).all() and not list(Short(10).problems())
+
+
+def test_episodes_are_told_apart_and_keep_time() -> None:
+    twins, hurried = Short(10), Short(10)
+    twins.episodes = (episode(10, name="lap"), episode(10, 1, name="lap"))
+    hurried.rate_hz = 20.0
+    for dataset, said in (
+        (twins, "2 episodes are called 'lap': give each a name of its own"),
+        (hurried, "the rate is 20 Hz, but time goes on at 10 Hz: are times in seconds, and is the rate right?"),
+    ):
+        assert list(dataset.problems()) == [said]
+        with pytest.raises(DataError, match=f"^drives {re.escape(said)}. Run: causeway check drives$"):
+            dataset.sound()
+    assert Short(10).sound()
 
 
 def unrecognised(path: Path) -> str:

@@ -297,3 +297,14 @@ def test_the_public_drives(data: Path) -> None:
     real = {select: Config(str(data / "donkey_real"), select=select).build() for select in ("t1", "t3")}
     assert [sum(map(len, d.episodes)) for d in real.values()] == [5000, 1600]
     assert {d.rate_hz for d in real.values()} == {20}
+
+
+@pytest.mark.parametrize(("order", "alone"), [("reversed", 20), ("seconds", 18)])
+def test_times_that_leave_nearly_every_frame_alone_are_refused(order: str, alone: int, tmp_path: Path) -> None:
+    times = range(2000, 0, -100) if order == "reversed" else [i // 10 for i in range(20)]
+    rows = [f"{i}.jpg,lap,{i},{time},0.1,0.5" for i, time in enumerate(times)]
+    found = Config(str(write_csv(tmp_path / order, rows))).read()
+    assert list(found.faults) == [
+        f"has {alone} frames that stand alone: is each recording in the order of time, are its times milliseconds, "
+        "and are pauses shorter than gap_s = 1 s"
+    ]

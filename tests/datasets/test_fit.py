@@ -51,6 +51,11 @@ def broken(**changes: Any) -> Any:
         (episode(5), [*views(4), picture(0, 12, 16)[None]], "frame 4 of front is 16x12, those before are 32x24"),
         (episode(5), [*views(4), (b"\xff\xd8broken",)], "frame 4 of front cannot be read"),
         (episode(0), [], "is empty"),
+        (episode(5, name=""), views(5), "an episode needs a name, a text, not ''"),
+        (episode(5, name="first"), views(5), "there is an episode first already"),
+        (broken(time_s=np.arange(5) * 100.0), views(5), "rate is 10 Hz, but time goes on at 0.01 Hz: are times in sec"),
+        (broken(time_s=np.arange(5) / 30), views(5), "rate is 10 Hz, but time goes on at 30 Hz"),
+        (broken(time_s=1.6e9 + np.arange(5) / 10), views(5), r"time_s begins at 1\.6e\+09 s"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path, wrong: Any, frames: Any, said: str) -> None:
@@ -58,3 +63,24 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path, wrong: 
         recorder.add(episode(5, name="first"), views(5))
         recorder.add(wrong, frames)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"pictures": "film"}, "pictures must be 'image' or 'video', not 'film'"),
+        ({"cameras": "front"}, "cameras must be names, such as .*, not 'front'"),
+        ({"state_names": ("x", "x")}, "state_names names one twice: x, x"),
+        ({"action_names": ("",)}, "action_names must be names"),
+        ({"rate_hz": 0}, "rate_hz must be a number above 0, not 0"),
+        ({"rate_hz": "10"}, "rate_hz must be a number above 0, not '10'"),
+    ],
+)
+def test_a_recording_that_nothing_can_fit_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        replace(RECORDING, **wrong)
+
+
+def test_an_uneven_clock_is_no_other_rate(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "set", RECORDING) as recorder:
+        recorder.add(broken(time_s=np.array([0.05, 0.16, 0.24, 0.35, 1.0])), views(5))

@@ -7,7 +7,8 @@ names of the files whether a folder is of its format.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ._nearly import nearly as nearly
+
+OFF_BEAT = 0.2  # share by which the middle step between two moments may differ from what the rate says
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ class Dataset(ABC):
 
     def sound(self) -> Self:
         """This dataset, if reading it found nothing wrong. Raises DataError with the first fault and their number."""
-        if self.faults:
-            raise self._refusal(self.faults[0], others=len(self.faults) - 1)
+        if faults := (*self.faults, *amiss(self.episodes, self.rate_hz)):
+            raise self._refusal(faults[0], others=len(faults) - 1)
         return self
 
     def frames(self, episode: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
@@ -88,6 +91,7 @@ class Dataset(ABC):
     def problems(self) -> Iterator[str]:
         """Everything that is wrong on disk, a sentence each, naming the episode or file; reads every picture."""
         yield from self.faults
+        yield from amiss(self.episodes, self.rate_hz)
         said = set(self.faults)
         for number, episode in enumerate(self.episodes):
             start = 0
@@ -120,3 +124,22 @@ class Dataset(ABC):
     def _refusal(self, fault: str, others: int = 0) -> DataError:
         more = f" And {others} more." if others else ""
         return DataError(f"{self.root} {fault}.{more} Run: causeway check {self.root}")
+
+
+def amiss(episodes: Sequence[Episode], rate_hz: float) -> Iterator[str]:
+    """What is wrong with episodes beside one another: names that stand for several, times that run at another rate."""
+    for name, count in Counter(episode.name for episode in episodes).items():
+        if count > 1:
+            yield f"{count} episodes are called '{name}': give each a name of its own"
+    steps = [np.diff(episode.time_s) for episode in episodes if len(episode) > 1]
+    if fault := off_beat(np.concatenate(steps) if steps else np.zeros(0), rate_hz):
+        yield fault
+
+
+def off_beat(steps_s: NDArray[np.float64], rate_hz: float) -> str:
+    """What is wrong where times go on by ``steps_s``, (N,), in recordings of ``rate_hz``; "" where nothing is."""
+    step = float(np.median(steps_s)) if len(steps_s) else np.nan
+    if not step > 0 or abs(step * rate_hz - 1) <= OFF_BEAT:
+        return ""
+    found = f"the rate is {rate_hz:g} Hz, but time goes on at {1 / step:.4g} Hz"
+    return f"{found}: are times in seconds, and is the rate right?"

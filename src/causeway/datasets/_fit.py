@@ -8,20 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from . import Episode, _disk
+from . import Episode, _disk, off_beat
 
 SHAPE = "(T, V, H, W, 3): T frames, V views, height, width, RGB"
 
 
 def check_numbers(
-    folder: str, episode: Episode, state_names: tuple[str, ...], action_names: tuple[str, ...], points: int = 0
+    folder: str,
+    episode: Episode,
+    state_names: tuple[str, ...],
+    action_names: tuple[str, ...],
+    points: int,
+    rate_hz: float,
 ) -> None:
-    """Raises DataError when time, state, actions or points are not what a recording of these names holds."""
+    """Raises DataError when time, state, actions or points are not what a recording of these names and rate holds."""
     if not isinstance(episode, Episode):
         raise DataError(
             f"{folder}: an episode must be a causeway.datasets.Episode(name, time_s, state, actions), "
             f"not {_kind(episode)}."
         )
+    if not isinstance(episode.name, str) or not episode.name:
+        raise DataError(f"{folder}: an episode needs a name, a text, not {episode.name!r}.")
     where = f"{folder} episode {episode.name}"
     _check_array(where, "time_s", episode.time_s, "T")
     length = len(episode)
@@ -45,6 +52,10 @@ def check_numbers(
     late = ~(np.diff(episode.time_s, prepend=-np.inf) > 0)  # NaN is not later than anything
     if late.any():
         raise DataError(f"{where}: time does not go on at frame {int(np.argmax(late))}.")
+    if abs(episode.time_s[0]) * rate_hz > 1:
+        raise DataError(f"{where}: time_s begins at {episode.time_s[0]:g} s. Count it from the start of the episode.")
+    if fault := off_beat(np.diff(episode.time_s), rate_hz):
+        raise DataError(f"{where}: {fault}")
 
 
 def _check_points(where: str, found: Any, length: int, count: int) -> None:

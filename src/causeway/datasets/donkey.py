@@ -14,6 +14,7 @@ from ._donkey_records import Drive, Record, is_donkey, read
 from ._select import keep
 
 ACTIONS = ("steering", "throttle")
+FEW = 8  # frames that may stand alone, in however few stretches
 
 
 def recognises(root: Path) -> bool:
@@ -64,6 +65,12 @@ class Donkey(Dataset):
         self.episodes = tuple(self._episode(name, run) for name, run in zip(_names(runs), runs))
         steps = [np.diff(episode.time_s) for episode in self.episodes if len(episode) > 1]
         self.rate_hz = round(float(1 / np.median(np.concatenate(steps))), 3) if steps else 0.0
+        alone = sum(len(run) == 1 for run in runs)
+        if alone > max(FEW, len(runs) / 2) and not self.faults:
+            self.faults = (
+                f"has {alone} frames that stand alone: is each recording in the order of time, are its times "
+                f"milliseconds, and are pauses shorter than gap_s = {config.gap_s:g} s",
+            )
 
     def decoded(self, episode: int, start: int) -> Iterator[NDArray[np.uint8]]:
         for file in self._files[episode][start:]:
