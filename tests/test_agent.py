@@ -67,6 +67,9 @@ def test_what_an_agent_is_shown_must_have_the_shape_that_it_learned_from() -> No
         ((pictures, state[:, [0, 0]]), r"needs state \(2, 1\) of float32, not \(2, 2\)"),
         ((pictures, state.astype(float)), r"state .* of float32, not .* of float64"),
         ((None, state), r"looks now, and needs pictures \(2, 1, 3, 4, 6\)"),
+        ((pictures, None), r"needs state \(n, 1\) as a numpy array of float32, not NoneType"),
+        ((pictures, state[:, 0]), r"needs state \(n, 1\) .* not float32 of shape \(2,\)"),
+        ((torch.zeros(2, 1, 3, 4, 6), state), r"needs pictures .* as a numpy array, not Tensor"),
     ):
         with pytest.raises(DataError, match=sentence):
             made().act(*shown)
@@ -81,6 +84,9 @@ def test_what_an_agent_is_shown_must_have_the_shape_that_it_learned_from() -> No
     told.act(pictures, state)
     with pytest.raises(DataError, match="needs state"):
         told.act(pictures, state[0])
+    for fresh in (True, np.ones(2), np.ones((2, 1), bool)):
+        with pytest.raises(DataError, match=r"resets by \(n,\) of bool, one for each vehicle"):
+            told.reset(fresh)  # type: ignore[arg-type]
     assert len(told.age) == 2 and told.plans is not None, "what is refused changes nothing"
 
 

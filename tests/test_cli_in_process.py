@@ -26,6 +26,8 @@ ON = "The same command goes on from the last checkpoint."
         (DataError("no picture"), 2, "DataError: no picture"),
         (MissingExtra("dino", "transformers", "dino"), 2, "MissingExtra: dino needs transformers"),
         (FloatingPointError("step 3"), 2, "FloatingPointError: step 3"),
+        (NotADirectoryError(20, "Not a directory", "a.toml/x"), 2, "OSError: a.toml/x: Not a directory."),
+        (OSError("no words"), 2, "OSError: no words"),
         (typer.Abort(), 130, "Stopped."),
         (Interrupted("Stopped at step 3 and saved."), 130, "Stopped at step 3 and saved."),
         (click.UsageError("no such option"), 2, "no such option"),
@@ -219,6 +221,8 @@ def test_a_run_is_scored_in_one_place_at_a_time(tmp_path: Path, monkeypatch: pyt
     for both in ({}, {"simulator": "lanes", "dataset": tmp_path / "tub"}):
         with pytest.raises(ConfigError, match="either --dataset PATH or --simulator NAME"):
             cli.evaluate(tmp_path, **both)
+    with pytest.raises(ConfigError, match=r"--csv .*/none/x.csv: there is no folder .*/none"):
+        cli.evaluate(tmp_path, simulator="lanes", csv=tmp_path / "none" / "x.csv")
 
 
 def test_metrics_that_cannot_be_measured_end_an_evaluation_before_it_begins(
@@ -226,7 +230,7 @@ def test_metrics_that_cannot_be_measured_end_an_evaluation_before_it_begins(
 ) -> None:
     opened = SimpleNamespace(experiment=SimpleNamespace(train=SimpleNamespace(threads=0)))
     monkeypatch.setattr(run, "open_run", lambda *words: opened)
-    monkeypatch.setattr(run, "fits", lambda folder: (None, SimpleNamespace(actions=("steering", "throttle"))))
+    monkeypatch.setattr("causeway.parts.fits", lambda folder: (None, SimpleNamespace(actions=("steering", "throttle"))))
     monkeypatch.setattr(run, "test_in_simulator", lambda *words: pytest.fail("driven"))
     for text, sentence in (
         ("", r"mine.toml has no \[metrics\] to measure by"),

@@ -162,6 +162,12 @@ def test_a_command_that_is_no_number_is_a_crash(monkeypatch: pytest.MonkeyPatch)
     assert np.isfinite(broken.actions).all() and len(broken.actions) == 1, "it was never driven"
 
 
+@pytest.mark.parametrize("images", [np.zeros((4, 6, 3), np.uint8), np.zeros((1, 1, 3, 4, 6)), torch.zeros(1), None])
+def test_what_is_no_picture_is_not_resized(images: Any) -> None:
+    with pytest.raises(DataError, match=r"Pictures must be uint8 \(n, V, 3, h, w\), not .* frame.transpose\(2, 0, 1\)"):
+        driving.resized(images, (2, 3), None)
+
+
 def test_driven_pictures_are_cropped_and_resized_as_recorded_ones_are() -> None:
     agent = Counting()
     driven(Worlds(), agent, Crop(bottom=0.5))

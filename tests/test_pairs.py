@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
@@ -104,6 +105,20 @@ def test_episodes_of_one_moment_are_paired(tmp_path: Path) -> None:
     pair(Recorded([[0.0, 1.0]], [[3.0, 4.0]]), TARGET, tmp_path / "p.parquet")
     row = pq.read_table(tmp_path / "p.parquet").to_pylist()[0]
     assert row["source_step"] == [0] * 7 and row["target_step"] == list(range(7))
+
+
+def test_nothing_but_pairs_is_overwritten(tmp_path: Path) -> None:
+    other, broken = tmp_path / "file-000.parquet", tmp_path / "half.parquet"
+    pq.write_table(pa.table({"action": [1.0]}), other)
+    broken.write_bytes(b"PAR1")
+    for path in (other, broken):
+        before = path.read_bytes()
+        with pytest.raises(ConfigError, match=f"{path} is there already and is no file of pairs: it is not overwritt"):
+            pair(SOURCE, TARGET, path)
+        assert path.read_bytes() == before
+    pair(SOURCE, TARGET, tmp_path / "p.parquet")
+    pair(TARGET, TARGET, tmp_path / "p.parquet")
+    assert pq.read_table(tmp_path / "p.parquet")["source"].to_pylist()[0] == TARGET.episodes[0].name
 
 
 def test_an_episode_too_long_for_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The steps of a run one by one: what each is given, what is left out, what is refused."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from causeway import agreement, config, domain, environment, evaluate, parts, ranks, run
+from causeway import agreement, config, domain, environment, evaluate, parts, ranks, run, splits
 from causeway.data import Domain, Spec
 from causeway.errors import ConfigError
 from causeway.policies import cnn
@@ -62,7 +63,8 @@ def test_both_domains_get_the_runs_seed_and_the_target_its_source(
 def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     done: list[str] = []
     monkeypatch.setattr(run, "domains", lambda one: done.append("domains") or ("source", "target"))
-    monkeypatch.setattr(run, "_write_split", lambda one, source, target: None)
+    monkeypatch.setattr(splits, "write", lambda *words: None)
+    monkeypatch.setattr(splits, "recorded", lambda *words: {})
     monkeypatch.setattr(run, "train_part", lambda one, source, target: done.append(f"train {source} {target}"))
     monkeypatch.setattr(run, "test", lambda one, target: done.append(f"test {target}") or [])
     yield done
@@ -134,6 +136,21 @@ def test_a_folder_knows_its_places_wherever_it_is_opened(tmp_path: Path, monkeyp
     assert opened.places["data"] == str(tmp_path / "data") and opened.cache == tmp_path / "kept"
     moved = run.open_run(tmp_path / "one", Path("/moved"), Path("/fast"))
     assert moved.experiment.target.dataset.root == "/moved/set" and moved.cache == Path("/fast")
+
+
+def test_settings_and_weights_are_all_that_a_robot_needs(tmp_path: Path, target: Domain) -> None:
+    made = run.build(TREE, tmp_path / "one", tmp_path / "data")
+    with run.held(made):
+        parts.save(made.folder, cnn.Config(channels=(8, 8)).build(SPEC), target)
+    robot = tmp_path / "robot"
+    robot.mkdir()
+    for name in ("config.toml", "part.safetensors"):
+        shutil.copy(made.folder / name, robot)
+    agent = run.deploy(run.open_run(str(robot)))  # type: ignore[arg-type]
+    assert agent.names.actions == ("steering", "throttle")
+    (robot / "part.safetensors").write_bytes((made.folder / "part.safetensors").read_bytes()[:-100])
+    with pytest.raises(ConfigError, match=r"part.safetensors is not whole .* Copy it again"):
+        run.load_part(robot)
 
 
 @pytest.fixture

@@ -274,12 +274,14 @@ def test_a_metric_of_an_action_that_is_not_there_ends_a_study_before_it_starts(f
         ("method.guess_share=0.5", "guess_share needs somebody to guess: set target.labeller"),
         ("method={name='ridge', guess_share=0.5}", "guess_share needs somebody to guess: set target.labeller"),
         ("method.policy={name='squeezenet', weights='nowhere.npz'}", "nowhere.npz"),
+        ("train.accelerator=gpuu", r"\[train\] accelerator = 'gpuu' cannot be used"),
         ("method={name='ridge', mirror=['stering']}", "augment.mirror: there is no state or action 'stering'"),
     ],
 )
 def test_what_a_method_would_refuse_ends_a_study_before_it_starts(
     change: str, sentence: str, file: Path, steps: Steps
 ) -> None:
+    file.write_text(EXPERIMENT + "[arms.far]\n")
     with pytest.raises(ConfigError, match=f"arm 'far': .*{sentence}"):
         carry_out(planned(file, f"arms.far.{change}"))
     assert not steps.worked

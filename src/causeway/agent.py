@@ -42,7 +42,9 @@ class Agent:
         self.bridge.eval()
 
     def reset(self, fresh: NDArray[np.bool_]) -> None:
-        """Begin new episodes in the ``fresh`` (n,) vehicles."""
+        """Begin new episodes in the ``fresh`` (n,) vehicles. Raises DataError unless that is an array of bool."""
+        if not isinstance(fresh, np.ndarray) or fresh.dtype != bool or fresh.ndim != 1:
+            raise DataError(f"The agent resets by (n,) of bool, one for each vehicle, not {fresh!r}.")
         if len(self.age) != len(fresh):
             self.age, self.plans = np.zeros(len(fresh), np.int64), None
         self.age[fresh] = self.execute
@@ -63,6 +65,9 @@ class Agent:
         Pictures and points of vehicles that do not ``looks`` may hold anything, and be None while nobody does; a policy
         for clouds needs no pictures. Raises DataError where a shape or type is another.
         """
+        if not isinstance(state, np.ndarray) or state.ndim != 2:
+            what = f"{state.dtype} of shape {state.shape}" if isinstance(state, np.ndarray) else type(state).__name__
+            raise DataError(f"The agent needs state (n, {self.frame.state}) as a numpy array of float32, not {what}.")
         one, count = self.frame, len(state)
         self._refuse_other("state", state, count, (one.state,), "float32")
         if len(self.age) != count:
@@ -93,6 +98,8 @@ class Agent:
         if given is None:
             if self.looks.any():
                 raise DataError(f"The agent looks now, and needs {what} {(count, *shape)}.")
+        elif not isinstance(given, np.ndarray):
+            raise DataError(f"The agent needs {what} {(count, *shape)} as a numpy array, not {type(given).__name__}.")
         elif given.shape != (count, *shape) or given.dtype != kind:
             raise DataError(f"The agent needs {what} {(count, *shape)} of {kind}, not {given.shape} of {given.dtype}.")
 

@@ -34,8 +34,10 @@ def main() -> None:
         if code == 130:  # Typer makes this of KeyboardInterrupt
             fail("Stopped. The same command goes on from the last checkpoint.", 130)
         sys.exit(code)
-    except (ConfigError, DataError, MissingExtra, FloatingPointError, OSError) as error:
-        kind = next(kind for kind in (DataError, OSError, type(error)) if isinstance(error, kind))
+    except OSError as error:
+        fail(f"OSError: {f'{error.filename}: {error.strerror}.' if error.filename else error}", 2)
+    except (ConfigError, DataError, MissingExtra, FloatingPointError) as error:
+        kind = DataError if isinstance(error, DataError) else type(error)
         fail(f"{kind.__name__}: {error}", 2)
     except Interrupted as error:
         fail(str(error), 130)
@@ -239,6 +241,8 @@ def evaluate(
     own = _experiment(metrics, ()).get("metrics", {}) if metrics else {}
     if metrics and not own:
         raise ConfigError(f"{metrics} has no [metrics] to measure by.")
+    if csv and not csv.absolute().parent.is_dir():
+        raise ConfigError(f"--csv {csv}: there is no folder {csv.parent}.")
     measured = config.metrics(own)
     one = runs.open_run(run, data, cache)
     for name in own:
@@ -270,7 +274,10 @@ def report(
     _experiment(file, overrides)
     from . import study as studies
 
-    _publish(studies.plan(file, folder or Path("runs") / file.stem, overrides or (), data, cache))
+    study = studies.plan(file, folder or Path("runs") / file.stem, overrides or (), data, cache)
+    if not study.folder.is_dir():
+        raise ConfigError(f"There is no folder {study.folder}: nothing of this study has been done there.")
+    _publish(study)
 
 
 @app.command("list")

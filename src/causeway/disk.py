@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import DataError, InUse
+from .errors import ConfigError, DataError, InUse
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -25,6 +25,15 @@ def exclusive(path: Path, wait: bool, refusal: str = "") -> Iterator[None]:
         except BlockingIOError:
             raise InUse(refusal or f"{path.parent} is being written by another process.") from None
         yield
+
+
+def made(folder: Path, option: str) -> None:
+    """Make ``folder``, which the user named by ``option``. Raises ConfigError where there can be none."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        said = f"{error.filename}: {error.strerror}"
+        raise ConfigError(f"{option} {folder}: no folder can be made there ({said}). Name another.") from None
 
 
 def reserve(file: int, size: int) -> None:

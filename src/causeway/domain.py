@@ -156,6 +156,7 @@ def _guessed(
     if source is None:
         raise ConfigError(f"[{name}] a labeller works in the target alone, which has a source to take units from.")
     labeller = config.labeller.build()
+    labeller.refuse_other_actions(train.action_names)
     if not decode:
         return train
     picture = Picture(labeller.height, labeller.width)

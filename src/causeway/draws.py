@@ -102,7 +102,7 @@ class Pairs:
         try:
             table = pq.read_table(path, columns=list(COLUMNS))
         except pa.ArrowInvalid:
-            raise DataError(f"{path} is no file of pairs. Make it with: causeway pair SOURCE TARGET {path}") from None
+            raise DataError(f"{path} is no file of pairs. Make one: causeway pair SOURCE TARGET NAME.parquet") from None
         self.by: list[str] = json.loads((table.schema.metadata or {}).get(b"pairs", b'{"by": []}'))["by"]
         self.paths = _paths(table)
         sides = zip(("source", "target"), self.paths.lengths, (source, target))

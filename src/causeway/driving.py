@@ -137,7 +137,13 @@ def observed(
 
 
 def resized(images: NDArray[np.uint8], picture: Sequence[int], crop: Crop | None) -> NDArray[np.uint8]:
-    """Pictures (n, V, 3, h, w) cropped and resized as the training frames were: (n, V, 3, H, W)."""
+    """Pictures (n, V, 3, h, w) cropped and resized as the training frames were: (n, V, 3, H, W). Raises DataError."""
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 5 or images.shape[2] != 3:
+        what = f"{images.dtype} of shape {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
+        raise DataError(
+            f"Pictures must be uint8 (n, V, 3, h, w), not {what}. Of one camera's frame (h, w, 3) make them by: "
+            "frame.transpose(2, 0, 1)[None, None]"
+        )
     height, width = picture
     if images.shape[-2:] == (height, width) and (crop is None or crop == Crop()):
         return images

@@ -38,11 +38,13 @@ def pair(source: Dataset, target: Dataset, path: Path, by: Sequence[str] = (), j
 
     ``by`` names what is compared: of the state or actions that both sides have; all of the state when it names nothing,
     or the actions where there is no state. Raises DataError where that is missing, not a number, constant on both
-    sides, or in other units, and ConfigError where ``path`` is no ``.parquet``. A killed call goes on with the target
-    episodes that are not done.
+    sides, or in other units, and ConfigError where ``path`` is no ``.parquet``, or one of anything but pairs. A killed
+    call goes on with the target episodes that are not done.
     """
     if path.suffix != ".parquet" or path.is_dir():
         raise ConfigError(f"Pairs are written to a parquet file: name it, such as {path.with_suffix('.parquet')}.")
+    if path.exists() and not _holds_pairs(path):
+        raise ConfigError(f"{path} is there already and is no file of pairs: it is not overwritten. Name another.")
     names = _chosen(source, target, by)
     ours, theirs = (_sequences(side, names) for side in (source, target))
     names, kept, scale = _scaled(names, ours, theirs)
@@ -72,6 +74,13 @@ def pair(source: Dataset, target: Dataset, path: Path, by: Sequence[str] = (), j
             file.unlink()
         parts.rmdir()
     return distances
+
+
+def _holds_pairs(path: Path) -> bool:
+    try:
+        return set(COLUMNS) <= set(pq.read_schema(path).names)
+    except pa.ArrowInvalid:
+        return False
 
 
 def _chosen(source: Dataset, target: Dataset, by: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -61,8 +61,11 @@ def _head(folder: Path) -> dict[str, Any]:
     path = folder / "part.safetensors"
     if not path.exists():
         raise ConfigError(f"{folder} holds no finished run: there is no part.safetensors.")
-    with safe_open(path, "pt") as file:
-        head = {name: json.loads(value) for name, value in file.metadata().items()}
+    try:
+        with safe_open(path, "pt") as file:
+            head = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
+    except SafetensorError as error:
+        raise ConfigError(f"{path} is not whole ({error}). Copy it again, or train it again.") from None
     if not {"spec", "names"} <= head.keys():
         raise ConfigError(f"{path} was made by an earlier version of causeway, which did not write down what it fits.")
     return head

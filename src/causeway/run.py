@@ -105,17 +105,23 @@ def build(tree: Tree, folder: Path, data: Path | None = None, cache: Path | None
 
 
 def open_run(folder: Path, data: Path | None = None, cache: Path | None = None) -> Run:
-    """The run in ``folder``, its data and cache where they were, unless told where they are now."""
+    """The run in ``folder``, its data and cache where they were, unless told where they are now.
+
+    config.toml and part.safetensors are all that a robot needs of it; without the rest its data are of no use there.
+    """
+    folder = Path(folder)
     if not (folder / "config.toml").exists():
         within = sorted(path.parent.name for path in folder.glob("*/config.toml"))
         beside = [path.parent.name for path in folder.parent.glob("*/config.toml")]
         helps = f"It holds the runs {', '.join(within)}." if within else nearest(folder.name, beside)
         raise ConfigError(f"{folder} is not a run: it has no config.toml. {helps}")
-    about = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    places = about["places"]
+    tree, about = config.load(folder / "config.toml"), folder / "environment.json"
+    if not about.exists():  # taken elsewhere
+        return build(tree, folder, data or folder / "data", cache)
+    places = json.loads(about.read_text(encoding="utf-8"))["places"]
     where = data or (Path(places["data"]) if "data" in places else None)
     kept = Path(places["cache"])
-    return build(config.load(folder / "config.toml"), folder, where, cache or (kept if kept.exists() else None))
+    return build(tree, folder, where, cache or (kept if kept.exists() else None))
 
 
 def domains(run: Run, decode: bool = True) -> tuple[Domain, Domain]:

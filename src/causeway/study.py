@@ -10,10 +10,11 @@ from typing import Any
 from . import config, run, splits, workers
 from .config import Tree
 from .data import Domain
-from .disk import exclusive
+from .disk import exclusive, made
 from .errors import ConfigError, DataError, nearest
 from .metrics import Metric
 from .run import Run, flat
+from .train import refuse_absent
 
 OWN = ("title", "about", "seeds", "arms", "sweep", "baseline", "metrics", "headline")  # a study's, not its runs'
 NAME, UNSAFE = re.compile(r"[\w.-]+"), re.compile(r"[^\w.+-]+")  # of folders
@@ -58,6 +59,7 @@ def plan(path: Path, folder: Path, overrides: Iterable[str], data: Path | None, 
     own = {key: tree.pop(key) for key in OWN if key in tree}
     _refuse_wrong_types(own)
     arms, seeds = _arms(own), _seeds(own, tree)
+    _refuse_other_arms(arms, path)
     _refuse_unknown(tree)
     baseline = own.get("baseline", next(iter(arms)))
     if baseline not in arms:
@@ -114,6 +116,14 @@ def _arms(own: Tree) -> Tree:
         if not NAME.fullmatch(name):
             raise ConfigError(f"arm '{name}' gives folders their names: use letters, digits, '.', '_' and '-' alone.")
     return dict(arms)
+
+
+def _refuse_other_arms(arms: Tree, path: Path) -> None:
+    """An override changes arms that the file has: a misspelt one would be an arm more, trained and published."""
+    known = config.load(path).get("arms", {}) or {"all": {}}
+    for name in arms:
+        if name not in known:
+            raise ConfigError(f"{path} has no arm '{name}'. {nearest(name, known)}")
 
 
 def _seeds(own: Tree, tree: Tree) -> tuple[int, ...]:
@@ -199,7 +209,8 @@ def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str
     """
     if jobs < 1:
         raise ConfigError(f"--jobs must be at least 1, not {jobs}.")
-    study.folder.mkdir(parents=True, exist_ok=True)
+    for option, folder in (("--folder", study.folder), *(("--cache", p.run.cache) for p in study.runs[:1])):
+        made(folder, option)
     refusal = f"{study.folder} is in use by another causeway process. Wait for it, or choose another folder."
     with exclusive(study.folder / "lock", wait=False, refusal=refusal):
         wanted = _wanted(study, arms)
@@ -259,6 +270,7 @@ def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:
         e = p.run.experiment
         sides = e.source, e.target, e.picture, e.horizon, e.history
         try:
+            refuse_absent(e.train)
             if (domains := next((domains for known, domains in seen if known == sides), None)) is None:
                 domains = run.domains(p.run, decode=False)
                 seen.append((sides, domains))

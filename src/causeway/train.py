@@ -117,16 +117,26 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
 
 def _launched(settings: Training) -> "Fabric":
     """The device and the ranks to learn on."""
-    from lightning_fabric import Fabric  # takes seconds, and who only plans, tests or reports does not learn
-
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    try:
-        fabric = Fabric(accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision)
-    except (ValueError, RuntimeError) as error:  # of lightning: no such accelerator, or none here
-        raise ConfigError(f"[train] accelerator = '{settings.accelerator}' cannot be used: {error}") from None
+    fabric = _fabric(settings)
     fabric.launch()
     return fabric
+
+
+def _fabric(settings: Training) -> "Fabric":
+    from lightning_fabric import Fabric  # takes seconds, and who only plans, tests or reports does not learn
+
+    try:
+        return Fabric(accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision)
+    except (ValueError, RuntimeError) as error:  # of lightning: no such accelerator, or none here
+        raise ConfigError(f"[train] accelerator = '{settings.accelerator}' cannot be used: {error}") from None
+
+
+def refuse_absent(settings: Training) -> None:
+    """Raise ConfigError where a named accelerator is not here; what is always here is not asked for."""
+    if settings.accelerator not in ("auto", "cpu"):
+        _fabric(settings)
 
 
 def _any(fabric: "Fabric", said: bool) -> bool:

@@ -76,7 +76,7 @@ def test_a_lone_frame_has_no_guess_and_a_wrong_name_is_said() -> None:
     guess = motion.Config().build().label(alone.hidden(), recorded, recorded.select(np.arange(0)))
     assert np.isnan(guess[19, 0]) and np.isfinite(guess[:19]).all()
     with pytest.raises(ConfigError, match="no action 'stering' to guess"):
-        motion.Config(turned_by="stering").build().label(recorded.hidden(), recorded, recorded)
+        motion.Config(turned_by="stering").build().refuse_other_actions(recorded.action_names)
 
 
 def test_on_a_real_drive_it_agrees_with_the_driver(data: Path, tmp_path: Path) -> None:

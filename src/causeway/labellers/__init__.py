@@ -1,6 +1,7 @@
 """Actions for moments that nobody demonstrated. One file per labeller."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ class Labeller(ABC):
 
     height: int  # of the whole, uncropped pictures it wants to see
     width: int
+
+    def refuse_other_actions(self, actions: Sequence[str]) -> None:  # noqa: B027  some guess whatever there is
+        """Raise ConfigError where it can guess none of the ``actions``; asked before anything is looked at."""
 
     @abstractmethod
     def label(self, recorded: Moments, demonstrated: Moments, labelled: Moments) -> NDArray[np.float32]:

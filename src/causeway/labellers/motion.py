@@ -11,6 +11,7 @@ needs no training. The gain is fitted to the labelled moments of the target; wit
 source's demonstrations. It knows no speed: at walking pace the same steering turns the picture less.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,12 +51,13 @@ class Motion(Labeller):
     def __init__(self, config: Config):
         self.config, self.height, self.width = config, config.height, config.width
 
+    def refuse_other_actions(self, actions: Sequence[str]) -> None:
+        wanted = self.config.turned_by
+        if wanted not in actions:
+            raise ConfigError(f"labeller 'motion' has no action '{wanted}' to guess. {nearest(wanted, actions)}")
+
     def label(self, recorded: Moments, demonstrated: Moments, labelled: Moments) -> NDArray[np.float32]:
         names, config = recorded.action_names, self.config
-        if config.turned_by not in names:
-            raise ConfigError(
-                f"labeller 'motion' has no action '{config.turned_by}' to guess. {nearest(config.turned_by, names)}"
-            )
         index = names.index(config.turned_by)
         turn = config.sign * turning(recorded, config)
         shown = (
