@@ -81,11 +81,11 @@ def test_evaluate_scores_a_run_on_anything_else(tmp_path: Path) -> None:
     tree = config.load(Path(__file__).parent / "one.toml")
     run.work(run.build(tree, tmp_path / "one", tmp_path, tmp_path / "cache"))
     mine = tmp_path / "mine.toml"
-    mine.write_text('[metrics]\ngas = { name = "mae", index = "throttle" }\n')
+    mine.write_text('[metrics]\ngas = { name = "mae", index = "throttle" }\nmiles = { name = "completion" }\n')
     written = "--csv", tmp_path / "scores.csv", "--each", "--metrics", mine
     done = causeway("evaluate", tmp_path / "one", "--dataset", data, *written)
     assert done.returncode == 0 and "correlation" in done.stdout and done.stdout.count("mae") == 13, done.stderr
-    assert done.stdout.count("gas") == 13
+    assert done.stdout.count("gas") == 13 and "Nothing was found to measure miles by: no value." in done.stderr
     assert (tmp_path / "scores.csv").read_text().startswith("on,metric,value,low,high,version\n")
 
 

@@ -203,7 +203,7 @@ def test_a_run_is_scored_in_one_place_at_a_time(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(run, "test_on_recordings", lambda one, dataset: traces()[:2])
     crashed = iter([0, 0, 2])
 
-    def show(named: Any, metrics: Any, csv: Path | None) -> int:
+    def show(named: Any, metrics: Any, csv: Path | None, asked: Any) -> int:
         shown.append([(name, len(found)) for name, found in named])
         assert {"mae", "success"} <= metrics.keys() and csv == tmp_path / "scores.csv"
         return next(crashed)

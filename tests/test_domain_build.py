@@ -164,7 +164,9 @@ def test_a_simulator_must_show_and_ask_what_the_recordings_do(
     assert not world.open
 
 
-def test_cameras_go_together_by_place_and_the_same_names_elsewhere_are_a_slip(tmp_path: Path) -> None:
+def test_cameras_go_together_by_place_and_the_same_names_elsewhere_are_a_slip(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     recorded = build(tmp_path).unlabelled
     assert recorded.cameras == ("front",)
     recorded = replace(recorded, cameras=("front", "hand"), frames=np.concatenate([recorded.frames] * 2, 1))
@@ -173,6 +175,13 @@ def test_cameras_go_together_by_place_and_the_same_names_elsewhere_are_a_slip(tm
         agreement.refuse_other_kind("here", recorded, replace(recorded, cameras=cameras))
         agreement.refuse_other_world(Worlds(cameras=cameras), spec, names)
         agreement.refuse_other_policy(spec, names, replace(recorded, cameras=cameras))
+    said = "The cameras of the policy and the dataset have other names, and go together by place: front with left, hand"
+    assert said in capsys.readouterr().err
+    lone = replace(recorded, cameras=("front",), frames=recorded.frames[:, :1])
+    with pytest.raises(
+        DataError, match=r"differ in cameras: front, hand and front\. .* setting cameras of the dataset"
+    ):
+        agreement.refuse_other_kind("here", recorded, lone)
     with pytest.raises(DataError, match="same cameras in another order: front, hand and hand, front"):
         agreement.refuse_other_kind("here", recorded, replace(recorded, cameras=("hand", "front")))
     with pytest.raises(DataError, match="recordings and the simulator have the same cameras in another order"):
@@ -185,13 +194,20 @@ def test_cameras_go_together_by_place_and_the_same_names_elsewhere_are_a_slip(tm
 
 def test_a_simulator_must_be_as_fast_as_the_recordings_where_actions_are_chained(tmp_path: Path) -> None:
     recorded = build(tmp_path).unlabelled  # at 10 Hz
-    about, slow = (recorded.spec, agreement.names_of(recorded)), Worlds()
+    spec, names, slow = recorded.spec, agreement.names_of(recorded), Worlds()
     slow.rate_hz = 5.0
-    agreement.refuse_other_world(slow, *about, recorded)
+    agreement.refuse_other_world(slow, spec, names, 10.0)
+    hurried = replace(recorded, time_s=recorded.time_s / 2)
+    agreement.refuse_other_policy(spec, names, hurried, 10.0)
     for chained in ({"horizon": 4}, {"history": 2}):
+        spec, other = (replace(each, **chained).spec for each in (recorded, hurried))
         with pytest.raises(DataError, match=r"in the recordings \(10 Hz\) and .* in the simulator \(5 Hz\)"):
-            agreement.refuse_other_world(slow, *about, replace(recorded, **chained))
-        agreement.refuse_other_world(Worlds(), *about, replace(recorded, **chained))
+            agreement.refuse_other_world(slow, spec, names, 10.0)
+        with pytest.raises(DataError, match=r"in the policy \(10 Hz\) and .* in the dataset \(20 Hz\)"):
+            agreement.refuse_other_policy(other, names, replace(hurried, **chained), 10.0)
+        agreement.refuse_other_world(Worlds(), spec, names, 10.0)
+        agreement.refuse_other_world(slow, spec, names)
+        agreement.refuse_other_policy(spec, names, replace(recorded, **chained), 10.0)
 
 
 @pytest.mark.parametrize("share", [{"tune": -0.1}, {"held_out": 1.0}, {"tune": 0.5, "held_out": 0.5}])
@@ -207,9 +223,9 @@ def test_a_policy_is_scored_on_its_own_shapes_and_names_alone(tmp_path: Path) ->
         theirs = getattr(recorded.spec, shape)
         with pytest.raises(DataError, match=f"trained for {shape} 77, the dataset has {theirs}"):
             agreement.refuse_other_policy(recorded.spec._replace(**{shape: 77}), names, recorded)
-    with pytest.raises(DataError, match=r"trained for actions \('throttle', 'steering'\), the dataset has"):
+    with pytest.raises(DataError, match=r"trained for actions throttle, steering, the dataset has steering, thr"):
         agreement.refuse_other_policy(recorded.spec, agreement.Names((), ("throttle", "steering")), recorded)
-    with pytest.raises(DataError, match=r"trained for state \('speed',\), the dataset has \(\)"):
+    with pytest.raises(DataError, match=r"trained for state speed, the dataset has none\."):
         agreement.refuse_other_policy(recorded.spec, names._replace(state=("speed",)), recorded)
 
 

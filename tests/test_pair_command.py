@@ -208,5 +208,5 @@ def test_a_file_of_something_else_is_refused(sides: tuple[Path, Path], tmp_path:
     (tmp_path / "notes.txt").write_text("pairs")
     pq.write_table(pa.table({"source": ["e0"]}), tmp_path / "other.parquet")
     for name in ("notes.txt", "other.parquet"):
-        with pytest.raises(DataError, match=rf"{name} is no file of pairs. Make it with: causeway pair SOURCE TARGET"):
+        with pytest.raises(DataError, match=rf"{name} is no file of pairs. Make one: causeway pair SOURCE TARGET"):
             trained(tmp_path, f"method.pairs.file={{data}}/{name}")

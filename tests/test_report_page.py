@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causeway import evaluate, findings, report, results, study
+from causeway import config, evaluate, findings, report, results, study
 from causeway.datasets import Episode
 from causeway.metrics import Trace, correlation, mae
 from causeway.recorder import Recorder, Recording
@@ -98,6 +98,17 @@ def test_the_page_names_every_arm_and_what_is_missing(page: Path, done: Study) -
     assert text.count("? too few to tell") == 12 and "[no interval]" in text and not re.search(r"\bnan\b", text)
     for words in ("target.limit", "tune/target", "alignment", "correlation", "told_apart", "linear probe", "[method]"):
         assert (words in text) == (words != "told_apart")
+
+
+@pytest.mark.parametrize("action", ["throttle", "steering"])
+def test_the_page_draws_the_action_that_it_speaks_of(action: str, done: Study, tmp_path: Path) -> None:
+    metrics = config.metrics({"mine": {"name": "mae", "index": action}})
+    spoken = replace(done, metrics=metrics, headline="mine")
+    report.write(spoken, results.table(spoken, {"mine": metrics["mine"]}), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    other = "steering" if action == "throttle" else "throttle"
+    for words in ("Predicted against recorded {}", "The mean absolute error of {} of the median", "Mine of {} on the"):
+        assert words.format(action) in text and words.format(other) not in text
 
 
 def test_the_page_holds_its_pictures_and_needs_no_network(page: Path) -> None:

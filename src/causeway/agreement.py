@@ -1,5 +1,6 @@
 """Whether recordings, worlds and policies fit one another: what they show, ask and mean, and how fast."""
 
+import math
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 from .data import Domain, Moments, Spec
 from .datasets import Dataset
 from .errors import DataError
+from .progress import say_once
 
 
 class Names(NamedTuple):
@@ -39,11 +41,9 @@ def names_of(recorded: Moments) -> Names:
     return Names(recorded.state_names, recorded.action_names, recorded.cameras)
 
 
-def refuse_other_world(simulator: Any, spec: Spec, names: Names, recorded: Moments | None = None) -> None:
+def refuse_other_world(simulator: Any, spec: Spec, names: Names, rate_hz: float = math.nan) -> None:
     """A policy can only drive in a world that shows and asks what its recordings did, under the same names, through
-    cameras in the same order.
-
-    Where the recordings themselves are at hand, the world must also be as fast where actions or frames are chained.
+    cameras in the same order, and as fast where actions or frames are chained; ``rate_hz`` is nan where nobody knows.
     """
     shown = spec.frame
     with closing(simulator.build(count=1, seed=0)) as worlds:
@@ -57,11 +57,11 @@ def refuse_other_world(simulator: Any, spec: Spec, names: Names, recorded: Momen
                 advice = (
                     " Set points = false in the dataset, or depth = true in the simulator." if what == "points" else ""
                 )
-                raise DataError(f"The recordings and the simulator differ in {what}: {ours} and {theirs}.{advice}")
+                raise DataError(
+                    f"The recordings and the simulator differ in {what}: {_words(ours)} and {_words(theirs)}.{advice}"
+                )
         refuse_other_order("recordings", names.cameras, "simulator", worlds.cameras)
-        if recorded is not None:
-            chained = recorded.horizon, recorded.history
-            refuse_other_rate("recordings", rate(recorded), "simulator", worlds.rate_hz, *chained)
+        refuse_other_rate("recordings", rate_hz, "simulator", worlds.rate_hz, spec.horizon, spec.history)
 
 
 def refuse_mismatch(source: Domain, target: Domain, horizon: int) -> None:
@@ -72,7 +72,10 @@ def refuse_mismatch(source: Domain, target: Domain, horizon: int) -> None:
 
 
 def refuse_other_order(one: str, ours: tuple[str, ...], other: str, theirs: tuple[str, ...]) -> None:
-    """Cameras go together by their places, under whatever names; the same names in other places are a mistake."""
+    """Cameras go together by their places, and other names are told; the same names in other places are a mistake."""
+    if len(ours) == len(theirs) and sorted(ours) != sorted(theirs):
+        together = ", ".join(f"{a} with {b}" for a, b in zip(ours, theirs))
+        say_once(f"The cameras of the {one} and the {other} have other names, and go together by place: {together}.")
     if ours != theirs and sorted(ours) == sorted(theirs):
         raise DataError(
             f"The {one} and the {other} have the same cameras in another order: {', '.join(ours)} and "
@@ -101,6 +104,7 @@ def rate(recorded: Moments) -> float:
 
 def refuse_other_kind(where: str, a: Moments, b: Moments) -> None:
     """Two sets of recordings must agree in cameras, their order, state, actions and points."""
+    advice = ""
     for what, first, second in (
         ("cameras", a.frames.shape[1], b.frames.shape[1]),
         ("state", a.state_names, b.state_names),
@@ -109,15 +113,22 @@ def refuse_other_kind(where: str, a: Moments, b: Moments) -> None:
     ):
         unknown = what == "actions" and not (first and second)  # nobody demonstrated
         if first != second and not unknown:
+            if what == "cameras" and a.cameras and b.cameras:
+                first, second, advice = a.cameras, b.cameras, ", by the setting cameras of the dataset"
             raise DataError(
-                f"[{where}] the two datasets differ in {what}: {first} and {second}. Choose the same in both."
+                f"[{where}] the two datasets differ in {what}: {_words(first)} and {_words(second)}. "
+                f"Choose the same in both{advice}."
             )
     refuse_other_order("one dataset", a.cameras, "other", b.cameras)
 
 
-def refuse_other_policy(spec: Spec, names: Names, recorded: Moments) -> None:
+def _words(value: Any) -> str:
+    return (", ".join(value) or "none") if isinstance(value, tuple) else str(value)
+
+
+def refuse_other_policy(spec: Spec, names: Names, recorded: Moments, rate_hz: float = math.nan) -> None:
     """A policy can only be scored on recordings of the shapes it was made for, under the names it knows, through
-    cameras in the order it knows."""
+    cameras in the order it knows, and as fast where it chains actions or frames; ``rate_hz`` is nan if unknown."""
     for what, ours, theirs in (
         ("state", names.state, recorded.state_names),
         ("actions", names.actions, recorded.action_names),
@@ -126,6 +137,8 @@ def refuse_other_policy(spec: Spec, names: Names, recorded: Moments) -> None:
     ):
         if ours != theirs and not (what == "points" and not ours):
             raise DataError(
-                f"The policy was trained for {what} {ours}, the dataset has {theirs}. Choose the same in both."
+                f"The policy was trained for {what} {_words(ours)}, the dataset has {_words(theirs)}. "
+                "Choose the same in both."
             )
     refuse_other_order("policy", names.cameras, "dataset", recorded.cameras)
+    refuse_other_rate("policy", rate_hz, "dataset", rate(recorded), spec.horizon, spec.history)

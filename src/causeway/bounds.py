@@ -15,8 +15,12 @@ def refuse_empty(low: Bound, high: Bound) -> None:
     """Raise ConfigError unless every ``low`` is below its ``high``."""
     if isinstance(low, tuple) and isinstance(high, tuple) and len(low) != len(high):
         raise ConfigError(f"low lists {len(low)} numbers and high {len(high)}. Give one for each action in both.")
-    if not np.less(low, high).all() or () in (low, high):
-        raise ConfigError("low must be below high.")
+    if () in (low, high):
+        raise ConfigError("low and high are a number, or a list of one for each action, not an empty list.")
+    below = np.less(low, high)
+    if not below.all():
+        which = f" of action {int(np.argmin(below))}, counted from 0," if below.ndim else ""
+        raise ConfigError(f"low{which} must be below high: they are {low} and {high}.")
 
 
 def refuse_other_actions(where: str, config: Any, actions: Sequence[str]) -> None:

@@ -260,7 +260,7 @@ def evaluate(
     if each:
         episodes = dict.fromkeys(trace.name.split("@")[0] for trace in traces)
         named += [(f"episode {e}", [t for t in traces if t.name.split("@")[0] == e]) for e in episodes]
-    _refuse_crashes(console.measures(named, measured, csv))
+    _refuse_crashes(console.measures(named, measured, csv, own))
 
 
 @app.command()

@@ -98,7 +98,11 @@ def component(kind: str, table: Any, where: str = "") -> Any:
     if not isinstance(table, dict) or not isinstance(table.get("name"), str):
         raise ConfigError(f"[{where}] needs a name: one of {', '.join(catalog.names(kind))}.")
     settings = {key: value for key, value in table.items() if key != "name"}
-    return structure(catalog.find(kind, table["name"]).Config, settings, where)
+    try:
+        module = catalog.find(kind, table["name"])
+    except ConfigError as error:
+        raise ConfigError(f"[{where}] {error}" if where != kind else str(error)) from None
+    return structure(module.Config, settings, where)
 
 
 def metrics(own: Any) -> dict[str, Any]:

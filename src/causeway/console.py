@@ -3,7 +3,7 @@
 import csv
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,8 @@ def paired(path: Path, distances: Any) -> None:
     )
     print(
         f"by the default method.pairs (sharpness {usual.sharpness:g}, middle {usual.middle:g}) a target episode draws "
-        f"from about {drawn:.0f} of {distances.shape[1]} source episodes; raise sharpness to draw from fewer"
+        f"from about {drawn:.0f} of {distances.shape[1]} source episodes; raise sharpness to draw from "
+        "fewer, lower it to draw from more"
     )
 
 
@@ -126,8 +127,13 @@ def rows(lines: Sequence[Any]) -> None:
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
-def measures(named: Sequence[tuple[str, Any]], metrics: Mapping[str, Any], path: Path | None) -> int:
-    """Print the table, write it to ``path`` if there is one, and count the episodes that crashed."""
+def measures(
+    named: Sequence[tuple[str, Any]], metrics: Mapping[str, Any], path: Path | None, asked: Iterable[str] = ()
+) -> int:
+    """Print the table, write it to ``path`` if there is one, and count the episodes that crashed.
+
+    Metrics that were ``asked`` for by name and that nothing here tells of are said to be missing.
+    """
     from .evaluate import measure
 
     table = Table("on", "metric", "value", "95 % interval", "version", box=None)
@@ -141,6 +147,8 @@ def measures(named: Sequence[tuple[str, Any]], metrics: Mapping[str, Any], path:
         if crashed:
             print(f"{len(crashed)} of {len(traces)} episodes crashed: {crashed[0].error}", file=sys.stderr)
     Console().print(table)
+    if missing := set(asked) - {line[1] for line in lines}:
+        print(f"Nothing was found to measure {', '.join(sorted(missing))} by: no value.", file=sys.stderr)
     if path:
         with open(path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(lines)

@@ -96,7 +96,9 @@ def build(
             "or a held_out share of its own."
         )
     if config.simulator is not None:
-        agreement.refuse_other_world(config.simulator, recorded.spec, agreement.names_of(recorded), recorded)
+        agreement.refuse_other_world(
+            config.simulator, recorded.spec, agreement.names_of(recorded), agreement.rate(recorded)
+        )
     labelled = limited(train, config.limit, seed, name)
     return Domain(
         name=name,

@@ -50,9 +50,9 @@ class Still(NamedTuple):
     words: str
 
 
-def drawn_action(names: Sequence[str]) -> int:
-    """Which action is drawn: the steering, or the first where none is called so."""
-    return names.index("steering") if "steering" in names else 0
+def drawn_action(names: Sequence[str], action: str = "") -> int:
+    """Which of the actions ``names`` is drawn: the ``action`` asked for, else the steering, else the first."""
+    return next((names.index(each) for each in (action, "steering") if each in names), 0)
 
 
 def rightward(side: domain.Config) -> bool:
@@ -80,10 +80,13 @@ def alone() -> Iterator[None]:
 
 
 @alone()
-def driven(agent: Agent, simulator: Any, seed: int, size: tuple[int, int], crop: Crop | None, ink: str) -> Clip:
+def driven(
+    agent: Agent, simulator: Any, seed: int, size: tuple[int, int], crop: Crop | None, ink: str, action: str = ""
+) -> Clip:
     """The first seconds of the episode ``seed`` in a simulator (its Config), driven by ``agent``."""
     worlds = simulator.build(count=1, seed=0)
-    index, name = drawn_action(worlds.action_names), worlds.action_names[drawn_action(worlds.action_names)]
+    index = drawn_action(worlds.action_names, action)
+    name = worlds.action_names[index]
     every = max(1, round(worlds.rate_hz / RATE_HZ))
     frames, end, info = [], "", {}
     seen, info = worlds.reset(seed=[seed])
@@ -119,19 +122,20 @@ def _speech(time_s: float, info: dict[str, Any]) -> str:
 
 
 @alone()
-def endings(traces: Sequence[Trace], simulator: Any, ink: str) -> list[Still]:
+def endings(traces: Sequence[Trace], simulator: Any, ink: str, action: str = "") -> list[Still]:
     """The last picture of driven episodes, which ``simulator`` (its Config) is taken through once more."""
     worlds = simulator.build(count=len(traces), seed=0)
     found = []
     for first in range(0, len(traces), worlds.num_envs):
-        found += _ended(worlds, traces[first : first + worlds.num_envs], ink)
+        found += _ended(worlds, traces[first : first + worlds.num_envs], ink, action)
     worlds.close()
     return found
 
 
-def _ended(worlds: Any, traces: Sequence[Trace], ink: str) -> list[Still]:
+def _ended(worlds: Any, traces: Sequence[Trace], ink: str, action: str) -> list[Still]:
     """The last pictures of no more episodes than there are worlds."""
-    index, name = drawn_action(worlds.action_names), worlds.action_names[drawn_action(worlds.action_names)]
+    index = drawn_action(worlds.action_names, action)
+    name = worlds.action_names[index]
     lengths, idle = [len(trace.actions) for trace in traces], worlds.num_envs - len(traces)
     worlds.reset(seed=[int(trace.name) for trace in [*traces, *[traces[-1]] * idle]])
     found: dict[int, Still] = {}
@@ -154,12 +158,13 @@ def _ended(worlds: Any, traces: Sequence[Trace], ink: str) -> list[Still]:
 # --- along a recording ---------------------------------------------------------------------------------------------
 
 
-def along(agent: Agent, moments: Moments, start: int, ink: str) -> Clip:
+def along(agent: Agent, moments: Moments, start: int, ink: str, action: str = "") -> Clip:
     """Up to SECONDS of a recording around the moment ``start``, with what ``agent`` would have done."""
     assert moments.actions is not None
     chosen = window(moments, start)
     first = moments.rows[chosen[0]]
-    index, name = drawn_action(moments.action_names), moments.action_names[drawn_action(moments.action_names)]
+    index = drawn_action(moments.action_names, action)
+    name = moments.action_names[index]
     guesses = evaluate.replay(agent, moments.select(chosen), evaluate.Evaluation(stretch_s=1e6))
     guess = np.concatenate([trace.actions for trace in guesses])[:, index]
     speed = float(np.nan_to_num(rate(moments), nan=RATE_HZ))  # episodes of one moment have no rate
@@ -191,9 +196,10 @@ def stretches(traces: Sequence[Trace]) -> list[Trace]:
     return [t for t in own if t.time_s is not None and t.time_s[-1] - t.time_s[0] >= SCRAP_S] or own
 
 
-def worst(traces: Sequence[Trace], moments: Moments, count: int, ink: str) -> list[Still]:
+def worst(traces: Sequence[Trace], moments: Moments, count: int, ink: str, action: str = "") -> list[Still]:
     """The moment of the largest error in each of the ``count`` stretches that were predicted worst."""
-    index, name = drawn_action(moments.action_names), moments.action_names[drawn_action(moments.action_names)]
+    index = drawn_action(moments.action_names, action)
+    name = moments.action_names[index]
     found = []
     for trace in sorted(traces, key=lambda trace: -error(trace, index))[:count]:
         assert trace.reference is not None and trace.time_s is not None

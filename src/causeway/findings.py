@@ -69,6 +69,15 @@ def find(study: Study, rows: Sequence[Row]) -> Finding | None:
     return Finding(metric, point, best, baseline_row(study, of_metric, point))
 
 
+def action(study: Study, found: Finding, tested: Sequence[Tested]) -> str:
+    """The action that the finding's metric is of; "" where it is of none, or nobody has named the actions."""
+    index: int | str = getattr(study.metrics.get(found.metric), "index", "")
+    names = next((trace.names for one in tested for trace in one.traces if trace.names), ())
+    if isinstance(index, str):
+        return index
+    return names[index] if index < len(names) else ""
+
+
 def points(study: Study) -> list[str]:
     """The points of the sweep, least first when they are numbers, else in the order of the file."""
     found = dict.fromkeys((p.label, tuple(value for _, value in p.point)) for p in study.runs)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from . import clouds, film, plots, run, splits
+from . import clouds, film, findings, plots, run, splits
 from .agent import Agent
 from .bridges import identity
 from .clouds import Clouds
@@ -31,6 +31,7 @@ class Shown(NamedTuple):
     agent: Agent
     source: Domain
     target: Domain
+    action: str = ""  # what the page speaks of; "" leaves it to what there is
 
     @property
     def ink(self) -> str:
@@ -65,7 +66,8 @@ class Gallery(NamedTuple):
 
 def hang(study: Study, tested: Sequence[Tested], found: Finding, order: list[str]) -> Gallery:
     """Open the best arm and the baseline, and draw what there is to see of them."""
-    best = _open(tested, found.best.arm, found.point, order, None)
+    action = findings.action(study, found, tested)
+    best = _open(tested, found.best.arm, found.point, order, None)._replace(action=action)
     base = None
     if found.best.arm != study.baseline and runs_of(tested, study.baseline, found.point):
         base = _open(tested, study.baseline, found.point, order, best)
@@ -106,18 +108,18 @@ def _clips(best: Shown) -> dict[str, Clip]:
         if domain.simulator is not None:
             try:
                 found[domain.name] = film.driven(
-                    agent, domain.simulator, e.evaluate.first_seed, size, domain.crop, best.ink
+                    agent, domain.simulator, e.evaluate.first_seed, size, domain.crop, best.ink, best.action
                 )
             except Exception as error:  # a fact, and shown, as it is in the evaluation
                 found[domain.name] = Clip("", "", f"the program failed: {type(error).__name__}: {error}")
         elif len(unseen := domain.test if len(domain.test) else domain.tune) and unseen.actions is not None:
-            found[domain.name] = film.along(agent, unseen, _typical(best, domain, unseen), best.ink)
+            found[domain.name] = film.along(agent, unseen, _typical(best, domain, unseen), best.ink, best.action)
     return found
 
 
 def _typical(best: Shown, domain: Domain, unseen: Moments) -> int:
     """Where a clip of a recording begins: in the target at the stretch of median error, in the source midway."""
-    index = film.drawn_action(unseen.action_names)
+    index = film.drawn_action(unseen.action_names, best.action)
     traces = film.stretches(best.tested.traces)
     if domain.name != "target" or not traces:
         return len(unseen) // 2
@@ -142,16 +144,16 @@ def _failures(best: Shown) -> list[Still]:
     """Failed episodes of the best arm at their end, every kind of end first; or the worst stretches of a recording."""
     failed = [trace for trace in best.tested.traces if not trace.error and trace.end not in ("", "completed")]
     if not failed or best.target.simulator is None:
-        return film.worst(film.stretches(best.tested.traces), best.target.test, FAILED, best.ink)
+        return film.worst(film.stretches(best.tested.traces), best.target.test, FAILED, best.ink, best.action)
     before = [sum(other.end == trace.end for other in failed[:place]) for place, trace in enumerate(failed)]
     turns = sorted(range(len(failed)), key=lambda place: before[place])
-    return film.endings([failed[place] for place in turns[:FAILED]], best.target.simulator, best.ink)
+    return film.endings([failed[place] for place in turns[:FAILED]], best.target.simulator, best.ink, best.action)
 
 
 def _predictions(both: Sequence[Shown], order: list[str]) -> Predictions | None:
     """Predicted and recorded action along the longest recording of the test, as much of it as fits the page."""
     names = both[-1].target.test.action_names
-    index = film.drawn_action(names)
+    index = film.drawn_action(names, both[-1].action)
     recordings = [film.recording(trace) for trace in both[-1].tested.traces if trace.reference is not None]
     if not recordings:
         return None

@@ -1,6 +1,7 @@
 """What a run leaves in part.safetensors: weights, and in their head the shapes and names they fit."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from .agreement import Names, names_of
+from .agreement import Names, names_of, rate
 from .data import Domain, Spec
 from .disk import whole
 from .errors import ConfigError
@@ -21,7 +22,8 @@ def save(folder: Path, part: nn.Module, target: Domain) -> None:
     kept = part.kept() if isinstance(part, Policy) else {}
     spatial = isinstance(part, Policy) and part.spatial
     spec = target.spec if spatial else target.spec._replace(points=0)
-    head = {"spec": spec._asdict(), "names": names_of(target.unlabelled)._asdict(), "kept": kept}
+    names, rate_hz = names_of(target.unlabelled), rate(target.unlabelled)
+    head = {"spec": spec._asdict(), "names": names._asdict(), "rate_hz": rate_hz, "kept": kept}
     weights = {name: value.detach().cpu().contiguous() for name, value in part.state_dict().items()}
     with whole(folder / "part.safetensors") as temporary:
         save_file(weights, temporary, metadata={name: json.dumps(value) for name, value in head.items()})
@@ -52,6 +54,11 @@ def fits(folder: Path) -> tuple[Spec, Names]:
     return Spec(**head["spec"]), Names(**{kind: tuple(names) for kind, names in head["names"].items()})
 
 
+def rate_hz(folder: Path) -> float:
+    """Moments a second of what a finished run learned from; nan where that was never written down."""
+    return float(_head(folder).get("rate_hz", math.nan))
+
+
 def reason(error: RuntimeError) -> str:
     """The last line of what torch says of weights that do not fit, in brackets."""
     return "(" + str(error).split("\n\t")[-1].strip() + ")"
@@ -60,7 +67,9 @@ def reason(error: RuntimeError) -> str:
 def _head(folder: Path) -> dict[str, Any]:
     path = folder / "part.safetensors"
     if not path.exists():
-        raise ConfigError(f"{folder} holds no finished run: there is no part.safetensors.")
+        raise ConfigError(
+            f"{folder} holds no finished run: there is no part.safetensors. The command that began it goes on with it."
+        )
     try:
         with safe_open(path, "pt") as file:
             head = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}

@@ -97,7 +97,8 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "silent": _silent(study, tested, rows, order),
         "ends": (ended := _ends(tested, order) if closed else []),
         "ways": sorted({way for each in ended for way in each.counts}, key=_way),
-        "errors": _errors(tested, point, order),
+        "action": findings.action(study, found, tested) if found else "",
+        "errors": _errors(tested, point, order, findings.action(study, found, tested) if found else ""),
         "curves": _curves(tested, point, order, closed),
         "settings": _settings(study, tested, point),
         "command": _command(),
@@ -144,12 +145,13 @@ def _way(end: str) -> tuple[bool, bool, str]:
     return end != "completed", end == "error", end
 
 
-def _errors(tested: Sequence[Tested], point: str, order: list[str]) -> list[Errors]:
-    """The error along recordings, first seed of every arm: of the median stretch, and of the worst."""
+def _errors(tested: Sequence[Tested], point: str, order: list[str], action: str) -> list[Errors]:
+    """The error of one action along recordings, first seed of every arm: of the median stretch, and of the worst."""
     listed = []
     for arm in order:
         for one in runs_of(tested, arm, point)[:1]:
-            own = sorted((film.error(trace, 0), trace.name) for trace in film.stretches(one.traces))
+            index = film.drawn_action(next((trace.names for trace in one.traces), ()), action)
+            own = sorted((film.error(trace, index), trace.name) for trace in film.stretches(one.traces))
             listed += [Errors(arm, own[len(own) // 2][0], *own[-1])] if own else []
     return listed
 

@@ -50,7 +50,7 @@ class Experiment:
         if self.horizon < 1 or self.seed < 0:
             raise ConfigError(f"needs horizon of 1 or more and seed of 0 or more, not {self.horizon} and {self.seed}.")
         if not 1 <= self.execute <= self.horizon:
-            raise ConfigError(f"execute is between 1 and horizon = {self.horizon}, not {self.execute}.")
+            raise ConfigError(f"needs execute between 1 and horizon = {self.horizon}, not {self.execute}.")
         if self.history < 1:
             raise ConfigError(f"needs history of 1 or more, not {self.history}.")
 
@@ -220,7 +220,7 @@ def test_in_simulator(run: Run, simulator: Any) -> list[Trace]:
     """Closed loop in the world of a simulator's Config, pictures cropped as the target's are."""
     e = run.experiment
     spec, names = parts.fits(run.folder)
-    agreement.refuse_other_world(simulator, spec, names)
+    agreement.refuse_other_world(simulator, spec, names, parts.rate_hz(run.folder))
     return driving.drive(deploy(run), simulator, e.evaluate, (e.picture.height, e.picture.width), e.target.crop)
 
 
@@ -233,7 +233,7 @@ def test_on_recordings(run: Run, dataset: Any) -> list[Trace]:
     if any(agreement.same_place(shown[0].root, each.root) for each in learned):
         say_once(f"{shown[0].root} is what this run learned from, all or in part: how it does there is no test of it.")
     agent = deploy(run)
-    agreement.refuse_other_policy(*parts.fits(run.folder), recorded)
+    agreement.refuse_other_policy(*parts.fits(run.folder), recorded, parts.rate_hz(run.folder))
     return evaluate.replay(agent, recorded, e.evaluate)
 
 
