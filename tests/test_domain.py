@@ -171,9 +171,7 @@ def test_only_recordings_that_are_tested_on_lose_a_share_to_the_test(tmp_path: P
         build("target", replace(settings, test_dataset=dataset), source)
     with pytest.raises(DataError, match=r"\[target\] there is nothing to test on"):
         build("target", replace(settings, held_out=0.0), source)
-    with pytest.raises(
-        DataError, match=r"differ in actions: \('steering', 'throttle'\) and \('throttle', 'steering'\)"
-    ):
+    with pytest.raises(DataError, match="differ in actions: steering, throttle and throttle, steering"):
         build(
             "target",
             replace(settings, simulator=Worlds(state_names=("speed",), action_names=("throttle", "steering"))),

@@ -14,6 +14,7 @@ from causeway.data import Domain, Moments, Spec
 from causeway.datasets import Dataset, Episode
 from causeway.errors import ConfigError, DataError
 from causeway.labellers import Labeller
+from causeway.progress import SAID
 from worlds import OTHERS, Worlds
 
 SMALL = domain.Picture(8, 18)
@@ -234,3 +235,30 @@ def test_a_picture_is_large_enough_to_show_something(size: tuple[int, int]) -> N
     with pytest.raises(ConfigError, match=f"must be 8 pixels or more, not {size[0]} and {size[1]}"):
         domain.Picture(*size)
     assert domain.Picture(8, 8)
+
+
+def test_a_chunk_longer_than_every_episode_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drives = Drives()
+    for horizon, told in ((60, False), (61, True)):
+        SAID.clear()
+        domain.build("source", domain.Config(dataset=drives), SMALL, horizon, tmp_path, 0)
+        said = "[source] horizon = 61 is longer than any episode, of 60 moments at most: actions repeat."
+        assert (said in capsys.readouterr().err) == told
+
+
+@pytest.mark.parametrize("what", ["state", "actions"])
+def test_what_looks_like_other_units_is_told_and_taken(
+    what: str, tmp_path: Path, moments: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = replace(moments(20, state=1), action_names=("steering", "throttle"))
+    numbers = np.arange(20, dtype=np.float32)[:, None] * np.ones((1, 1 if what == "state" else 2), np.float32)
+    source, far, near = (
+        Domain(name, *[replace(ours, **{what: scale * numbers})] * 5)
+        for name, scale in (("source", 1), ("target", 180), ("target", 30))
+    )
+    name = "state_0" if what == "state" else "steering"
+    for target, told in ((near, False), (far, True)):
+        SAID.clear()
+        agreement.refuse_mismatch(source, target, 1)
+        said = f"{name} spreads 180 times more in the target: are its units the same? They are taken as they are."
+        assert (said in capsys.readouterr().err) == told

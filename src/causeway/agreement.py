@@ -10,6 +10,7 @@ import numpy as np
 from .data import Domain, Moments, Spec
 from .datasets import Dataset
 from .errors import DataError
+from .pairs import other_units
 from .progress import say_once
 
 
@@ -65,10 +66,15 @@ def refuse_other_world(simulator: Any, spec: Spec, names: Names, rate_hz: float 
 
 
 def refuse_mismatch(source: Domain, target: Domain, horizon: int) -> None:
-    """Two domains must be of one kind, and agree in rate where several actions or frames are chained."""
+    """Two domains must be of one kind, and agree in rate where several actions or frames are chained. What looks like
+    other units is told: it may be what the gap consists of."""
     ours, theirs = source.unlabelled, target.unlabelled
     refuse_other_kind("source and target", ours, theirs)
     refuse_other_rate("source", rate(ours), "target", rate(theirs), horizon, ours.history)
+    acted = source.tune.actions, target.tune.actions
+    for names, a, b in ((ours.state_names, ours.state, theirs.state), (ours.action_names, *acted)):
+        if a is not None and b is not None and (found := other_units(names, a.std(0), b.std(0))):
+            say_once(f"{found} They are taken as they are.")
 
 
 def refuse_other_order(one: str, ours: tuple[str, ...], other: str, theirs: tuple[str, ...]) -> None:

@@ -14,6 +14,7 @@ from .cache import Crop, cached, moments
 from .data import Domain, Moments
 from .datasets import Dataset
 from .errors import ConfigError, DataError
+from .progress import say_once
 
 GAP_S = 1.0  # training moments this near to a tune or test block are left out: neighbours are nearly identical;
 # moments whose chunk of actions or whose past frames would reach into one are left out too
@@ -79,6 +80,11 @@ def build(
         raise ConfigError(f"[{name}] needs a dataset to train on.")
     dataset = config.dataset.build()
     recorded = _first(read(name, dataset, config.crop, picture, horizon, cache, decode, history), config.episodes, name)
+    longest = int(np.bincount(recorded.episode).max())
+    if horizon > longest:
+        say_once(
+            f"[{name}] horizon = {horizon} is longer than any episode, of {longest} moments at most: actions repeat."
+        )
     if source is None and recorded.actions is None:
         raise DataError(f"[{name}] {dataset.root} has no actions: nothing can be learned from it.")
     if source is not None and recorded.actions is None:  # nobody demonstrated: the actions are the source's

@@ -128,18 +128,25 @@ def _sequences(side: Dataset, names: Sequence[str]) -> list[NDArray[np.float32]]
     return found
 
 
+def other_units(names: Sequence[str], ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> str:
+    """The first of the named numbers whose spreads, (K,) in the source and in the target, look like other units; "" if
+    none does."""
+    for name, one, other in zip(names, ours, theirs):
+        if min(one, other) > STILL and max(one, other) > UNITS * min(one, other):
+            where = "source" if one > other else "target"
+            times = max(one, other) / min(one, other)
+            return f"{name} spreads {times:.0f} times more in the {where}: are its units the same?"
+    return ""
+
+
 def _scaled(
     names: Sequence[str], ours: Sequence[NDArray[np.float32]], theirs: Sequence[NDArray[np.float32]]
 ) -> tuple[list[str], list[int], NDArray[np.float64]]:
     """The names and columns that are not constant on both sides, and their spread over both."""
     a, b = (np.concatenate(side).astype(np.float64) for side in (ours, theirs))
     spreads = np.stack([a.std(0), b.std(0)])
-    for name, (one, other) in zip(names, spreads.T):
-        if min(one, other) > STILL and max(one, other) > UNITS * min(one, other):
-            raise DataError(
-                f"{name} spreads {max(one, other) / min(one, other):.0f} times more in the "
-                f"{'source' if one > other else 'target'}: are its units the same? If they are, leave it out with --by."
-            )
+    if found := other_units(names, *spreads):
+        raise DataError(f"{found} If they are, leave it out with --by.")
     for side, own, spread in (("source", a, spreads[0]), ("target", b, spreads[1])):
         if len(own) > 1 and (spread <= STILL).all():
             raise DataError(
