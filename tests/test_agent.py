@@ -216,6 +216,25 @@ def test_scores_on_what_was_learned_from_are_said_to_be_no_test(
     assert "elsewhere is what this run learned from, all or in part" in capsys.readouterr().err
 
 
+def test_a_policy_of_chunks_is_scored_at_its_own_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moments: Any
+) -> None:
+    made = run.build(TREE | {"horizon": 2}, tmp_path / "one")
+    slow = replace(moments(20, state=0), horizon=2)
+    with run.held(made):
+        policy = config.component("policy", "cnn").build(SPEC._replace(horizon=2))
+        parts.save(made.folder, policy, Domain("target", *[slow] * 5))
+    recorded_as(monkeypatch, replace(slow, time_s=slow.time_s / 2))
+    with pytest.raises(DataError, match=r"A chunk of 2 actions lasts .* in the policy .* in the dataset"):
+        run.test_on_recordings(made, Anything())
+    hurried = Worlds()
+    hurried.rate_hz = 77.0
+    with pytest.raises(
+        DataError, match=r"A chunk of 2 actions lasts .* in the recordings .* in the simulator \(77 Hz\)"
+    ):
+        run.test_in_simulator(made, hurried)
+
+
 @pytest.mark.parametrize(
     ("state", "changes", "sentence"),
     [

@@ -164,6 +164,7 @@ def test_a_part_says_what_it_fits(one: run.Run, target: Domain) -> None:
     one.folder.mkdir()
     parts.save(one.folder, torch.nn.Linear(1, 1), target)
     assert parts.fits(one.folder) == (SPEC, agreement.Names((), ("steering", "throttle"), ("front",)))
+    assert parts.rate_hz(one.folder) == pytest.approx(10.0)
 
 
 def test_a_part_is_loaded_whole_or_refused(one: run.Run, target: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
