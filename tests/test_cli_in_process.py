@@ -257,6 +257,13 @@ def test_the_format_of_a_folder_is_recognised_or_told(tmp_path: Path, capsys: py
         cli.check(root / "images" / "1.png")
 
 
+def test_there_is_no_report_of_what_was_never_begun(tmp_path: Path) -> None:
+    one = tmp_path / "study.toml"
+    one.write_text((Path(__file__).parent / "one.toml").read_text())
+    with pytest.raises(ConfigError, match=r"There is no folder .*none: nothing of this study has been done there"):
+        cli.report(one, data=tmp_path, folder=tmp_path / "none")
+
+
 @pytest.mark.parametrize(
     ("words", "shown"),
     [

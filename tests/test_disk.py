@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from causeway.disk import exclusive, reserve, room_in, whole
-from causeway.errors import DataError
+from causeway.disk import exclusive, made, reserve, room_in, whole
+from causeway.errors import ConfigError, DataError
 
 
 def test_a_held_path_is_refused_until_it_is_let_go(tmp_path: Path) -> None:
@@ -82,3 +82,15 @@ def test_a_file_is_replaced_at_the_end_or_not_at_all(tmp_path: Path) -> None:
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_made_is_called_by_its_option(tmp_path: Path) -> None:
+    made(tmp_path / "a" / "b", "--folder")
+    made(tmp_path / "a" / "b", "--folder")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(
+            ConfigError, match=rf"^--cache {folder}: no folder can be made there \(.*file.*\)\. Name an"
+        ):
+            made(folder, "--cache")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causeway import config, evaluate, findings, report, results, study
+from causeway import config, evaluate, film, findings, report, results, study
 from causeway.datasets import Episode
 from causeway.metrics import Trace, correlation, mae
 from causeway.recorder import Recorder, Recording
@@ -109,6 +109,10 @@ def test_the_page_draws_the_action_that_it_speaks_of(action: str, done: Study, t
     other = "steering" if action == "throttle" else "throttle"
     for words in ("Predicted against recorded {}", "The mean absolute error of {} of the median", "Mine of {} on the"):
         assert words.format(action) in text and words.format(other) not in text
+    told = text.split("The mean absolute error of")[1].split("</table>")[0]
+    for name, index in (("steering", 0), ("throttle", 1)):
+        errors = sorted(film.error(trace, index) for trace in film.stretches(done.runs[0].run.traces))
+        assert (f">{findings.number(errors[len(errors) // 2])}<" in told) == (name == action)
 
 
 def test_the_page_holds_its_pictures_and_needs_no_network(page: Path) -> None:
