@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ import torch
 from safetensors.torch import load_file
 
 from causeway import config, domain, report, results, run, splits, study, train
-from causeway.datasets import Episode
+from causeway.datasets import Episode, lerobot
 from causeway.errors import ConfigError, DataError, Interrupted
 from causeway.recorder import Recorder, Recording
 
@@ -94,8 +95,9 @@ def test_a_run_folder_says_what_was_kept_from_training(test: str, file: Path, tm
 def other_recordings(folder: Path, change: str) -> None:
     """A target like that of ``recordings`` but for what ``change`` names."""
     rng = np.random.default_rng(6)
-    with Recorder(folder, Recording(("front",), 10, (), ("steering",), "image")) as recorder:
-        for number in range(3):
+    names = ("throttle",) if change == "names" else ("steering",)
+    with Recorder(folder, Recording(("front",), 10, (), names, "image")) as recorder:
+        for number in range(4 if change == "more" else 3):
             pictures = rng.integers(0, 255, (40, 1, 32, 48, 3)).astype(np.uint8)
             actions = rng.uniform(-1, 1, (40, 1)).astype(np.float32) + np.float32(change == "actions")
             time_s = np.arange(40) / 10 * (1.01 if change == "time" else 1)
@@ -103,29 +105,45 @@ def other_recordings(folder: Path, change: str) -> None:
             recorder.add(Episode(name, time_s, np.zeros((40, 0), np.float32), actions), pictures)
 
 
-@pytest.mark.parametrize("change", ["", "actions", "time", "name"])
-def test_nothing_goes_on_with_other_recordings(change: str, file: Path, tmp_path: Path, recordings: Path) -> None:
+@pytest.mark.parametrize("change", ["", "more", "actions", "time", "name"])
+def test_nothing_goes_on_with_other_recordings(
+    change: str, file: Path, tmp_path: Path, recordings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data, folder = tmp_path / "data", tmp_path / "study"
     data.mkdir()
     shutil.copytree(recordings / "source", data / "source")
     other_recordings(data / "target", "")
-    planned = study.plan(file, folder, ["train.steps=4"], data)
+    planned = study.plan(file, folder, ["train.steps=4", "target.episodes=3"], data)
     assert study.carry_out(planned) == []
     shutil.rmtree(data / "target")
     other_recordings(data / "target", change)
-    if not change:  # written anew, with other times of its files
-        assert study.carry_out(planned) == []
+    rows = results.table(planned, planned.metrics)
+    said = "-s0 began with other recordings of its target and test: episodes, times or numbers have changed"
+    if change in ("", "more"):  # written anew, with other times of its files; or with an episode that nobody uses
+        assert study.carry_out(planned) == [] and said not in capsys.readouterr().err
+        report.write(planned, rows, tmp_path / "report.html")
         (folder / "tuned-s0" / "target.npz").unlink()
         assert study.carry_out(planned) == []
         return
-    said = "-s0 began with other recordings of its target and test: .* have changed"
-    with pytest.raises(DataError, match=said):
-        study.carry_out(planned)
-    with pytest.raises(DataError, match=said):
-        report.write(planned, results.table(planned, planned.metrics), tmp_path / "report.html")
+    assert study.carry_out(planned) == []
+    assert f"{said}. Its results are those of before." in capsys.readouterr().err
+    with pytest.raises(DataError, match=f"{said}. Its results stand in results.csv"):
+        report.write(planned, rows, tmp_path / "report.html")
     (folder / "plain-s0" / "target.npz").unlink()
-    with pytest.raises(DataError, match=said):
-        run.work(planned.runs[0].run)
+    for go_on in (lambda: study.carry_out(planned), lambda: run.work(planned.runs[0].run)):
+        with pytest.raises(DataError, match=f"{said}. Put those back, or choose another folder"):
+            go_on()
+
+
+def test_a_word_for_recordings_knows_what_numbers_mean(tmp_path: Path, recordings: Path) -> None:
+    other_recordings(tmp_path / "named", "names")
+    other_recordings(tmp_path / "same", "")
+    words = []
+    for name in ("named", "same"):
+        config = domain.Config(dataset=lerobot.Config(str(tmp_path / name)))
+        experiment = SimpleNamespace(source=config, target=config, picture=domain.Picture(32, 48), horizon=1)
+        words.append(splits.recordings(experiment, tmp_path / "cache")["source"])
+    assert words[0] != words[1]
 
 
 def test_a_run_folder_is_all_an_agent_needs(file: Path, tmp_path: Path, recordings: Path) -> None:

@@ -73,7 +73,11 @@ def refuse_mismatch(source: Domain, target: Domain, horizon: int) -> None:
     refuse_other_rate("source", rate(ours), "target", rate(theirs), horizon, ours.history)
     acted = source.tune.actions, target.tune.actions
     for names, a, b in ((ours.state_names, ours.state, theirs.state), (ours.action_names, *acted)):
-        if a is not None and b is not None and (found := other_units(names, a.std(0), b.std(0))):
+        if (
+            a is not None
+            and b is not None
+            and (found := other_units(names, *(each.std(0, dtype=np.float64) for each in (a, b))))
+        ):
             say_once(f"{found} They are taken as they are.")
 
 

@@ -35,7 +35,8 @@ def main() -> None:
             fail("Stopped. The same command goes on from the last checkpoint.", 130)
         sys.exit(code)
     except OSError as error:
-        fail(f"OSError: {f'{error.filename}: {error.strerror}.' if error.filename else error}", 2)
+        plain = error.filename and error.strerror and not error.filename2
+        fail(f"OSError: {f'{error.filename}: {error.strerror}.' if plain else error}", 2)
     except (ConfigError, DataError, MissingExtra, FloatingPointError) as error:
         kind = DataError if isinstance(error, DataError) else type(error)
         fail(f"{kind.__name__}: {error}", 2)
@@ -323,8 +324,8 @@ def _publish(study: Any) -> int:
 
     rows = results.table(study, study.metrics)
     results.write_csv(rows, study.folder / "results.csv")
-    reports.write(study, rows, study.folder / "report.html")
     console.rows(rows)
+    reports.write(study, rows, study.folder / "report.html")
     print(f"{study.folder / 'results.csv'}\n{study.folder / 'report.html'}")
     return sum(row.failed for row in {(row.arm, row.point): row for row in rows}.values())
 

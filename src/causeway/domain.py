@@ -79,7 +79,7 @@ def build(
     if config.dataset is None:
         raise ConfigError(f"[{name}] needs a dataset to train on.")
     dataset = config.dataset.build()
-    recorded = _first(read(name, dataset, config.crop, picture, horizon, cache, decode, history), config.episodes, name)
+    recorded = first(read(name, dataset, config.crop, picture, horizon, cache, decode, history), config.episodes, name)
     longest = int(np.bincount(recorded.episode).max())
     if horizon > longest:
         say_once(
@@ -139,20 +139,33 @@ def read(
 
 def digest(recorded: Moments) -> str:
     """A word that changes with what was recorded, in names, times and numbers: not with where it lies, nor pixels."""
-    counts = np.bincount(recorded.episode, minlength=len(recorded.episode_names))
-    word = hashlib.sha256(json.dumps([recorded.episode_names, counts.tolist()]).encode())
-    for numbers in (recorded.time_s, recorded.state, recorded.actions):
+    counts = np.bincount(recorded.episode, minlength=len(recorded.episode_names)).tolist()
+    actions = recorded.action_names if recorded.actions is not None else ()
+    names = recorded.episode_names, recorded.cameras, recorded.state_names, actions
+    word = hashlib.sha256(json.dumps([*names, counts]).encode())
+    for numbers in (recorded.time_s, recorded.state, recorded.actions, recorded.points):
         word.update(b"-" if numbers is None else np.ascontiguousarray(numbers).tobytes())
     return word.hexdigest()[:16]
 
 
-def _first(recorded: Moments, episodes: int | str, name: str) -> Moments:
-    """The moments of the first ``episodes`` episodes."""
+def first(recorded: Moments, episodes: int | str, name: str) -> Moments:
+    """The moments of the first ``episodes`` episodes, and nothing of the others."""
     if episodes == "all":
         return recorded
     if int(episodes) > len(recorded.episode_names):
         raise DataError(f"[{name}] episodes asks for {episodes}, but there are only {len(recorded.episode_names)}.")
-    return recorded.select(recorded.episode < int(episodes))
+    end = int(np.searchsorted(recorded.episode, int(episodes)))
+    return replace(
+        recorded,
+        frames=recorded.frames[:end],
+        state=recorded.state[:end],
+        actions=None if recorded.actions is None else recorded.actions[:end],
+        episode=recorded.episode[:end],
+        time_s=recorded.time_s[:end],
+        rows=np.arange(end),
+        episode_names=recorded.episode_names[: int(episodes)],
+        points=None if recorded.points is None else recorded.points[:end],
+    )
 
 
 def _guessed(
@@ -168,7 +181,9 @@ def _guessed(
     if not decode:
         return train
     picture = Picture(labeller.height, labeller.width)
-    whole = read(name, config.dataset.build(), Crop(), picture, train.horizon, source.cache)
+    whole = first(
+        read(name, config.dataset.build(), Crop(), picture, train.horizon, source.cache), config.episodes, name
+    )
     guesses = labeller.label(whole.hidden(), source.labelled, labelled)
     known = np.isfinite(guesses).all(1)
     return replace(train, actions=np.where(known[:, None], guesses, 0)).select(known[train.rows])

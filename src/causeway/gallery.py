@@ -12,6 +12,7 @@ from .agent import Agent
 from .bridges import identity
 from .clouds import Clouds
 from .data import Domain, Moments
+from .errors import DataError
 from .film import Clip, Still
 from .findings import Finding, Tested, runs_of
 from .pictures import SMALL, enlarged, picture, uri
@@ -88,7 +89,8 @@ def _open(tested: Sequence[Tested], arm: str, point: str, order: list[str], othe
         domains = other.source, other.target
     else:
         domains = run.domains(one)
-    splits.refuse_other_data(one.folder, splits.recorded(*domains))
+    if fault := splits.changed(one.folder, splits.recorded(*domains)):
+        raise DataError(f"{fault} Its results stand in results.csv; a page with its pictures needs those of before.")
     return Shown(arm, order.index(arm), first, run.deploy(one), *domains)
 
 

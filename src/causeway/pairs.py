@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from .datasets import Dataset
+from .datasets import Dataset, twins
 from .disk import exclusive, whole
 from .errors import ConfigError, DataError, nearest
 from .progress import counted
@@ -111,6 +111,8 @@ def _sequences(side: Dataset, names: Sequence[str]) -> list[NDArray[np.float32]]
     columns = [known.index(name) for name in names]
     if not side.episodes:
         raise DataError(f"{side.root} has no episodes to pair.")
+    if fault := next(twins(side.episodes), ""):
+        raise DataError(f"{side.root} {fault}: pairs go by name.")
     found = []
     for episode in side.episodes:
         if 2 * len(episode) ** 2 > LONGEST:

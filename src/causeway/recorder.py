@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from .datasets import Dataset, Episode, _fit
+from .datasets import Dataset, Episode, _fit, off_beat
 from .datasets import _lerobot_format as layout
 from .datasets._lerobot_files import DataFiles, FilmFiles, sentences
 from .disk import exclusive, room_in
@@ -50,12 +51,14 @@ class Recording:
                 raise DataError(f"{field} must be names, such as ('front', 'hand'), not {names!r}.")
             if len(set(names)) < len(names):
                 raise DataError(f"{field} names one twice: {', '.join(names)}.")
-        if not isinstance(self.rate_hz, int | float) or not 0 < self.rate_hz < math.inf:
+        if not isinstance(self.rate_hz, Real) or not 0 < self.rate_hz < math.inf:
             raise DataError(f"rate_hz must be a number above 0, not {self.rate_hz!r}.")
 
 
 def copy(dataset: Dataset, folder: Path, pictures: Pictures = "image") -> Path:
     """Import ``dataset``: write all its episodes to ``folder`` as LeRobot v3.0. Picture files are kept byte by byte."""
+    if not dataset.rate_hz > 0:
+        raise DataError(f"{dataset.root} has no two frames that follow one another, and so no rate to write down.")
     names = dataset.cameras, dataset.rate_hz, dataset.state_names, dataset.action_names
     recording = Recording(*names, pictures=pictures, points=dataset.points)
     total = sum(len(episode) for episode in dataset.episodes)
@@ -102,7 +105,7 @@ class Recorder:
         self._sizes: dict[str, tuple[int, int]] = {}
         self._tasks: dict[str, int] = {}
         self._stats: dict[str, layout.Statistics] = {}
-        self._names: set[str] = set()
+        self._times: dict[str, NDArray[np.float64]] = {}  # by the names of episodes
         self._episodes = self._frames = 0
         self._broken_off = False
         self._open = ExitStack()
@@ -145,7 +148,7 @@ class Recorder:
         recording = self.recording
         names = recording.state_names, recording.action_names
         _fit.check_numbers(str(self.folder), episode, *names, recording.points, recording.rate_hz)
-        if episode.name in self._names:
+        if episode.name in self._times:
             raise DataError(f"{self.folder}: there is an episode {episode.name} already. Give each a name of its own.")
         self._broken_off = True
         length = len(episode)
@@ -222,7 +225,7 @@ class Recorder:
         self._table.add_row(row)
         for key, numbers in stats.items():
             self._stats[key] = layout.merged(self._stats[key], numbers) if key in self._stats else numbers
-        self._names.add(episode.name)
+        self._times[episode.name] = episode.time_s
         self._episodes, self._frames, self._broken_off = self._episodes + 1, last, False
 
     def _schema(self) -> pa.Schema:
@@ -258,6 +261,8 @@ class Recorder:
             what = "an episode broke off half-way" if self._broken_off else "no episode was recorded"
             raise DataError(f"{self.folder}: {what}; nothing is kept.")
         rate_hz = self.recording.rate_hz
+        if fault := off_beat([*self._times.values()], rate_hz):
+            raise DataError(f"{self.folder} {fault} Nothing is kept.")
         info = {
             "codebase_version": layout.VERSION,
             "robot_type": self.recording.robot or None,

@@ -29,13 +29,12 @@ def recorded(source: Domain, target: Domain) -> dict[str, str]:
 def recordings(experiment: Any, cache: Path) -> dict[str, str]:
     """The same words from the numbers of a run.Experiment's datasets alone: no world is built, no picture read."""
     e, found = experiment, {}
-    for name, side, dataset in (
-        ("source", e.source, e.source.dataset),
-        ("target", e.target, e.target.dataset),
-        ("test", e.target, e.target.test_dataset or e.target.dataset),
-    ):
-        blank = domain.read(name, dataset.build(), side.crop, e.picture, e.horizon, cache, decode=False)
-        found[name] = domain.digest(blank)
+    for name, side in (("source", e.source), ("target", e.target)):
+        blank = domain.read(name, side.dataset.build(), side.crop, e.picture, e.horizon, cache, decode=False)
+        found[name] = found["test"] = domain.digest(domain.first(blank, side.episodes, name))
+    if e.target.test_dataset is not None:
+        blank = domain.read("test", e.target.test_dataset.build(), e.target.crop, e.picture, e.horizon, cache, False)
+        found["test"] = domain.digest(blank)
     return found
 
 
@@ -46,11 +45,17 @@ def told(folder: Path) -> dict[str, str]:
     return words
 
 
+def changed(folder: Path, now: dict[str, str]) -> str:
+    """What of a run's recordings is no longer what its folder began with, in a sentence; "" if all of it is."""
+    others = [name for name, word in told(folder).items() if word != now.get(name)]
+    return (
+        f"{folder} began with other recordings of its {' and '.join(others)}: episodes, times or numbers have changed."
+        if others
+        else ""
+    )
+
+
 def refuse_other_data(folder: Path, now: dict[str, str]) -> None:
     """Going on with other recordings than a folder began with would make two experiments into one. Raises DataError."""
-    changed = [name for name, word in told(folder).items() if word != now.get(name)]
-    if changed:
-        raise DataError(
-            f"{folder} began with other recordings of its {' and '.join(changed)}: their episodes, times or numbers "
-            "have changed. Put those back, or choose another folder with --folder."
-        )
+    if fault := changed(folder, now):
+        raise DataError(f"{fault} Put those back, or choose another folder with --folder.")

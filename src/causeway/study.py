@@ -13,6 +13,7 @@ from .data import Domain
 from .disk import exclusive, made
 from .errors import ConfigError, DataError, nearest
 from .metrics import Metric
+from .progress import say_once
 from .run import Run, flat
 from .train import refuse_absent
 
@@ -209,8 +210,8 @@ def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str
     """
     if jobs < 1:
         raise ConfigError(f"--jobs must be at least 1, not {jobs}.")
-    for option, folder in (("--folder", study.folder), *(("--cache", p.run.cache) for p in study.runs[:1])):
-        made(folder, option)
+    made(study.folder, "--folder")
+    made(study.runs[0].run.cache, "--cache")
     refusal = f"{study.folder} is in use by another causeway process. Wait for it, or choose another folder."
     with exclusive(study.folder / "lock", wait=False, refusal=refusal):
         wanted = _wanted(study, arms)
@@ -218,7 +219,7 @@ def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str
         for p in wanted:
             if p.run.begun:
                 run.refuse_other_settings(p.run, config.load(p.run.folder / "config.toml"))
-        _refuse_other_data([p.run for p in wanted if p.run.begun and splits.told(p.run.folder)])
+        _compare_data([p.run for p in wanted if p.run.begun and splits.told(p.run.folder)])
         _rehearse(todo, study.metrics)
         total, failed = len(wanted), dict[str, str]()
         done = total - len(todo)
@@ -250,15 +251,18 @@ def _wanted(study: Study, arms: Sequence[str]) -> list[Planned]:
         chosen += more
 
 
-def _refuse_other_data(begun: Sequence[Run]) -> None:
-    """Recordings that are others by now would be published beside what was learned of those before."""
+def _compare_data(begun: Sequence[Run]) -> None:
+    """Runs that are not done cannot go on with recordings that are others by now; of those that are, it is said."""
     seen: list[tuple[tuple[Any, ...], dict[str, str]]] = []
     for one in begun:
         e = one.experiment
-        sets = e.source.dataset, e.target.dataset, e.target.test_dataset
+        sets = e.source.dataset, e.source.episodes, e.target.dataset, e.target.episodes, e.target.test_dataset
         if (now := next((now for known, now in seen if known == sets), None)) is None:
             seen.append((sets, now := splits.recordings(e, one.cache)))
-        splits.refuse_other_data(one.folder, now)
+        if not (one.trained and one.tested):
+            splits.refuse_other_data(one.folder, now)
+        elif fault := splits.changed(one.folder, now):
+            say_once(f"{fault} Its results are those of before.")
 
 
 def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:

@@ -42,9 +42,10 @@ def test_each_action_may_have_a_range_of_its_own(made: Any) -> None:
         between.refuse_other_actions(["x", "y", "gripper"])
     with pytest.raises(ConfigError, match="low lists 2 numbers and high 3"):
         made(low=(-1.0, -2.0), high=(3.0, 4.0, 5.0))
-    for empty in ({"low": (0.0, 3.0), "high": 2.0}, {"low": ()}):
-        with pytest.raises(ConfigError, match=r"low of action 1, counted from 0, must be below high|not an empty list"):
-            made(**empty)
+    with pytest.raises(ConfigError, match=r"low of action 1, counted from 0, must be below high"):
+        made(low=(0.0, 3.0), high=2.0)
+    with pytest.raises(ConfigError, match="not an empty list"):
+        made(low=())
 
 
 def test_smooth_keeps_a_share_of_the_last_command() -> None:

@@ -13,6 +13,7 @@ from causeway import catalog
 from causeway.cache import Crop, cached
 from causeway.datasets import Dataset, nearly
 from causeway.errors import DataError
+from causeway.pairs import pair
 from recordings import episode, write_lerobot, write_tub1, write_tub2
 
 LOOKED = "Looked for meta/info.json (LeRobot), manifest.json, record_*.json or labels.csv (Donkey)."
@@ -77,18 +78,23 @@ def test_a_decoder_that_gives_too_little_is_refused(
     assert (cached(Short(10), 8, 12, Crop(), tmp_path) == 200).all() and not list(Short(10).problems())
 
 
-def test_episodes_are_told_apart_and_keep_time() -> None:
-    twins, hurried = Short(10), Short(10)
-    twins.episodes = (episode(10, name="lap"), episode(10, 1, name="lap"))
+def test_episodes_keep_time() -> None:
+    hurried = Short(10)
     hurried.rate_hz = 20.0
-    for dataset, said in (
-        (twins, "2 episodes are called 'lap': give each a name of its own"),
-        (hurried, "the rate is 20 Hz, but time goes on at 10 Hz: are times in seconds, and is the rate right?"),
-    ):
-        assert list(dataset.problems()) == [said]
-        with pytest.raises(DataError, match=f"^drives {re.escape(said)}. Run: causeway check drives$"):
-            dataset.sound()
+    said = "has a rate of 20 Hz, but its time goes on at 10 Hz: are times in seconds, and is the rate right?"
+    assert list(hurried.problems()) == [said]
+    with pytest.raises(DataError, match=f"^drives {re.escape(said)}. Run: causeway check drives$"):
+        hurried.sound()
     assert Short(10).sound()
+
+
+def test_twins_are_told_by_a_check_and_cannot_be_paired(tmp_path: Path) -> None:
+    twins = Short(10)
+    twins.episodes = (episode(10, name="lap"), episode(10, 1, name="lap"))
+    said = "has 2 episodes called 'lap': give each a name of its own"
+    assert list(twins.problems()) == [said] and twins.sound() is twins
+    with pytest.raises(DataError, match=f"drives {said}: pairs go by name"):
+        pair(Short(10), twins, tmp_path / "p.parquet")
 
 
 def unrecognised(path: Path) -> str:

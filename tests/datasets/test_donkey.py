@@ -308,3 +308,13 @@ def test_times_that_leave_nearly_every_frame_alone_are_refused(order: str, alone
         f"has {alone} frames that stand alone: is each recording in the order of time, are its times milliseconds, "
         "and are pauses shorter than gap_s = 1 s"
     ]
+
+
+def test_a_few_lone_frames_between_long_stretches_are_nothing(tmp_path: Path) -> None:
+    rows, time = [], 0
+    for _ in range(10):
+        for step in (9000, *[100] * 5, 9000):
+            time += step
+            rows.append(f"{len(rows)}.jpg,lap,{len(rows)},{time},0.1,0.5")
+    found = Config(str(write_csv(tmp_path / "lap", rows))).read()
+    assert not found.faults and sum(len(episode) == 1 for episode in found.episodes) == 10

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from causeway.datasets import donkey, lerobot
 from causeway.errors import DataError
-from causeway.recorder import Recorder, Recording
-from recordings import episode, picture, views
+from causeway.recorder import Recorder, Recording, copy
+from recordings import episode, picture, views, write_csv
 
 RECORDING = Recording(("front",), 10, ("speed",), ("steering", "throttle"))
 WANTED = r"Pictures must be uint8 of shape \(T, V, H, W, 3\)"
@@ -17,6 +18,10 @@ WANTED = r"Pictures must be uint8 of shape \(T, V, H, W, 3\)"
 
 def broken(**changes: Any) -> Any:
     return replace(episode(5), **changes)
+
+
+def timed(length: int, step_s: float, name: str = "late") -> Any:
+    return replace(episode(length, name=name), time_s=np.arange(length) * step_s)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +58,7 @@ def broken(**changes: Any) -> Any:
         (episode(0), [], "is empty"),
         (episode(5, name=""), views(5), "an episode needs a name, a text, not ''"),
         (episode(5, name="first"), views(5), "there is an episode first already"),
-        (broken(time_s=np.arange(5) * 100.0), views(5), "rate is 10 Hz, but time goes on at 0.01 Hz: are times in sec"),
-        (broken(time_s=np.arange(5) / 30), views(5), "rate is 10 Hz, but time goes on at 30 Hz"),
+        (timed(21, 100.0), [], "episode late has a rate of 10 Hz, but its time goes on at 0.01 Hz: are times in sec"),
         (broken(time_s=1.6e9 + np.arange(5) / 10), views(5), r"time_s begins at 1\.6e\+09 s"),
     ],
 )
@@ -81,6 +85,36 @@ def test_a_recording_that_nothing_can_fit_is_refused(wrong: dict[str, Any], said
         replace(RECORDING, **wrong)
 
 
-def test_an_uneven_clock_is_no_other_rate(tmp_path: Path) -> None:
+def test_the_middle_of_all_steps_is_the_rate(tmp_path: Path) -> None:
+    stutter = broken(time_s=np.array([0.05, 0.16, 0.24, 0.35, 1.0]))
+    scrap = timed(2, 0.9, "scrap")
     with Recorder(tmp_path / "set", RECORDING) as recorder:
-        recorder.add(broken(time_s=np.array([0.05, 0.16, 0.24, 0.35, 1.0])), views(5))
+        for each in (stutter, scrap, timed(20, 0.05, "fast"), timed(30, 0.1, "even")):
+            recorder.add(each, views(len(each)))
+    assert lerobot.Config(str(tmp_path / "set")).build().rate_hz == 10
+    with (
+        pytest.raises(DataError, match=r"other has a rate of 10 Hz, but its time goes on at 20 Hz: .* Nothing is kept"),
+        Recorder(tmp_path / "other", RECORDING) as recorder,
+    ):
+        for each in (stutter, scrap, timed(20, 0.05, "fast")):
+            recorder.add(each, views(len(each)))
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_is_read_can_be_copied(tmp_path: Path) -> None:
+    rows, time = [], 0
+    for step, count in ((50, 60), (5000, 1), (300, 1), (5000, 1), (50, 60)):  # milliseconds
+        for _ in range(count):
+            time += step
+            rows.append(f"{len(rows)}.jpg,lap,{len(rows)},{time},0.1,0.5")
+    dataset = donkey.Config(str(write_csv(tmp_path / "lap", rows))).build()
+    assert dataset.rate_hz == 20 and [len(episode) for episode in dataset.episodes] == [60, 2, 61]
+    assert len(lerobot.Config(str(copy(dataset, tmp_path / "copied"))).build().episodes) == 3
+    lone = donkey.Config(str(write_csv(tmp_path / "lone", rows[:1]))).build()
+    with pytest.raises(DataError, match="lone has no two frames that follow one another, and so no rate"):
+        copy(lone, tmp_path / "never")
+
+
+@pytest.mark.parametrize("rate", [10, 10.0, np.int64(10), np.float32(10)])
+def test_a_rate_is_any_number(rate: Any) -> None:
+    assert replace(RECORDING, rate_hz=rate).rate_hz == 10

@@ -69,7 +69,7 @@ class Dataset(ABC):
 
     def sound(self) -> Self:
         """This dataset, if reading it found nothing wrong. Raises DataError with the first fault and their number."""
-        if faults := (*self.faults, *amiss(self.episodes, self.rate_hz)):
+        if faults := (*self.faults, *self._off_beat()):
             raise self._refusal(faults[0], others=len(faults) - 1)
         return self
 
@@ -91,7 +91,8 @@ class Dataset(ABC):
     def problems(self) -> Iterator[str]:
         """Everything that is wrong on disk, a sentence each, naming the episode or file; reads every picture."""
         yield from self.faults
-        yield from amiss(self.episodes, self.rate_hz)
+        yield from self._off_beat()
+        yield from twins(self.episodes)
         said = set(self.faults)
         for number, episode in enumerate(self.episodes):
             start = 0
@@ -121,25 +122,31 @@ class Dataset(ABC):
         if count < len(episode):
             raise Fault(f"episode {episode.name}: {len(episode)} moments but pictures of only {count}", onward=True)
 
+    def _off_beat(self) -> Iterator[str]:
+        if fault := off_beat([episode.time_s for episode in self.episodes], self.rate_hz):
+            yield fault
+
     def _refusal(self, fault: str, others: int = 0) -> DataError:
         more = f" And {others} more." if others else ""
         return DataError(f"{self.root} {fault}.{more} Run: causeway check {self.root}")
 
 
-def amiss(episodes: Sequence[Episode], rate_hz: float) -> Iterator[str]:
-    """What is wrong with episodes beside one another: names that stand for several, times that run at another rate."""
+def twins(episodes: Sequence[Episode]) -> Iterator[str]:
+    """Names that stand for several episodes: what is chosen, kept back or paired by name is then any of them."""
     for name, count in Counter(episode.name for episode in episodes).items():
         if count > 1:
-            yield f"{count} episodes are called '{name}': give each a name of its own"
-    steps = [np.diff(episode.time_s) for episode in episodes if len(episode) > 1]
-    if fault := off_beat(np.concatenate(steps) if steps else np.zeros(0), rate_hz):
-        yield fault
+            yield f"has {count} episodes called '{name}': give each a name of its own"
 
 
-def off_beat(steps_s: NDArray[np.float64], rate_hz: float) -> str:
-    """What is wrong where times go on by ``steps_s``, (N,), in recordings of ``rate_hz``; "" where nothing is."""
-    step = float(np.median(steps_s)) if len(steps_s) else np.nan
-    if not step > 0 or abs(step * rate_hz - 1) <= OFF_BEAT:
+def off_beat(times_s: Sequence[NDArray[np.float64]], rate_hz: float, share: float = OFF_BEAT) -> str:
+    """What is wrong where the middle step of the times of episodes, (N,) each, is not that of ``rate_hz``, give or take
+    a ``share``; "" where nothing is. Clocks may stutter, and recordings have scraps: the middle of all is what counts.
+    """
+    steps = [np.diff(time_s) for time_s in times_s if len(time_s) > 1]
+    step = float(np.median(np.concatenate(steps))) if steps else np.nan
+    if not step > 0 or abs(step * rate_hz - 1) <= share:
         return ""
-    found = f"the rate is {rate_hz:g} Hz, but time goes on at {1 / step:.4g} Hz"
-    return f"{found}: are times in seconds, and is the rate right?"
+    return (
+        f"has a rate of {rate_hz:g} Hz, but its time goes on at {1 / step:.4g} Hz: are times in seconds, and is the "
+        "rate right?"
+    )

@@ -66,7 +66,7 @@ class Donkey(Dataset):
         steps = [np.diff(episode.time_s) for episode in self.episodes if len(episode) > 1]
         self.rate_hz = round(float(1 / np.median(np.concatenate(steps))), 3) if steps else 0.0
         alone = sum(len(run) == 1 for run in runs)
-        if alone > max(FEW, len(runs) / 2) and not self.faults:
+        if alone > max(FEW, sum(map(len, runs)) / 2) and not self.faults:
             self.faults = (
                 f"has {alone} frames that stand alone: is each recording in the order of time, are its times "
                 f"milliseconds, and are pauses shorter than gap_s = {config.gap_s:g} s",
