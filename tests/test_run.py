@@ -362,6 +362,7 @@ def test_a_study_told_to_stop_saves_every_run_at_hand(
 def test_a_study_told_to_stop_twice_does_not_wait(file: Path, tmp_path: Path, recordings: Path) -> None:
     file.write_text(WITHOUT_METHOD + 'method = { name = "faulty", deaf = true }')
     with started(running(file, tmp_path, recordings, "seeds=[0,1]")) as process:
+        until(lambda: all((tmp_path / "s" / f"all-s{seed}" / "config.toml").exists() for seed in (0, 1)))
         until(lambda: sum(map(deaf, children(process.pid))) == 3)  # two workers, and Python's tracker, which always is
         for _ in range(2):
             os.killpg(process.pid, signal.SIGINT)
