@@ -15,7 +15,8 @@ from torch import distributed
 from causeway import run
 from causeway.alignments import gathered
 from causeway.train import RANK, learning_rate
-from test_run import EXPERIMENT, alive, children, file, one, recordings, started, until, written  # noqa: F401
+from test_processes import alive, children, started
+from test_run import EXPERIMENT, file, one, recordings, until, written  # noqa: F401
 
 RANKS = "train.devices=2"
 pytestmark = pytest.mark.slow
