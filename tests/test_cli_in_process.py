@@ -254,7 +254,9 @@ def test_the_format_of_a_folder_is_recognised_or_told(tmp_path: Path, capsys: py
     with pytest.raises(DataError, match=r"is in no format that causeway knows\. It has images/ but no labels\.csv"):
         cli.check(root)
     with pytest.raises(DataError, match=r"in no format that causeway knows\. It is a file; a dataset is a folder"):
-        cli.check(root / "images" / "1.png")
+        cli.check(Path(__file__))
+    cli.check(root / "images" / "1.png")
+    assert "images, 1 episodes, 1 frames, nothing wrong" in capsys.readouterr().out
 
 
 def test_there_is_no_report_of_what_was_never_begun(tmp_path: Path) -> None:

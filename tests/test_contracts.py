@@ -9,6 +9,7 @@ import torch
 
 from causeway import catalog, config
 from causeway.data import Domain, Spec
+from causeway.encoders import Look
 from causeway.metrics import Trace
 from causeway.train import Training, train
 
@@ -102,6 +103,42 @@ def test_a_bridge(name: str) -> None:
     assert out.shape == images.shape and out.dtype == torch.uint8
     made.eval()
     assert torch.equal(made(images), made(images))
+
+
+@pytest.mark.parametrize("name", catalog.names("encoder"))
+def test_an_encoder(name: str) -> None:
+    made = component("encoder", name).build()  # type: ignore[attr-defined]
+    pictures = torch.rand(3, 3, 64, 96)
+    look = Look(made, pictures)
+    assert len(look.maps) == len(made.layers) and all(seen.ndim == 4 and len(seen) == 3 for seen in look.maps)
+    assert look.vectors.shape[0] == 3 and look.vectors.ndim == 2 and look.vectors.isfinite().all() and made.name
+    assert torch.allclose(Look(made, pictures[:1]).vectors, look.vectors[:1], atol=1e-4), "alone as in company"
+    assert not torch.allclose(Look(made, pictures.flip(3) * 0.5).vectors, look.vectors), "it looks"
+    assert not any(weight.requires_grad for weight in made.parameters()), "it is frozen"
+
+
+@pytest.mark.parametrize("name", catalog.names("distance"))
+def test_a_distance(name: str) -> None:
+    made = component("distance", name).build()  # type: ignore[attr-defined]
+    eye, pictures = component("encoder", "pixels").build(), torch.rand(24, 3, 32, 48)  # type: ignore[attr-defined]
+    ours, theirs, lighter = (
+        made.rows(Look(eye, part)).numpy() for part in (pictures[:12], pictures[12:], 0.3 + 0.7 * pictures[12:])
+    )
+    near, far = made.of(ours, theirs), made.of(ours, lighter)
+    least, most = made.bounds
+    assert least <= near < far <= most + 1e-9 and made.version >= 1
+    assert made.of(theirs, ours) == pytest.approx(near, abs=1e-9), "from there as from here"
+    shuffled = ours[np.random.default_rng(0).permutation(12)]
+    assert name == "probe" or made.of(shuffled, theirs) == pytest.approx(near), "a set has no order"
+
+
+@pytest.mark.parametrize("name", catalog.names("validator"))
+def test_a_validator(name: str) -> None:
+    made = component("validator", name).build()  # type: ignore[attr-defined]
+    eye, pictures = component("encoder", "pixels").build(), torch.rand(3, 3, 32, 48)  # type: ignore[attr-defined]
+    before, after = Look(eye, pictures), Look(eye, torch.cat([pictures[:1], torch.rand(2, 3, 32, 48)]))
+    change = made(before, after)
+    assert change.shape == (3,) and change[0].abs() < 1e-5 and (change[1:] > 1e-3).all() and made.version >= 1
 
 
 @pytest.mark.parametrize("name", catalog.names("action"))

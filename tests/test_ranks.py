@@ -15,7 +15,7 @@ from torch import distributed
 from causeway import run
 from causeway.alignments import gathered
 from causeway.train import RANK, learning_rate
-from test_processes import alive, children, started
+from test_endings import alive, children, started
 from test_run import EXPERIMENT, file, one, recordings, until, written  # noqa: F401
 
 RANKS = "train.devices=2"

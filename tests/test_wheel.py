@@ -23,6 +23,7 @@ def test_an_installed_wheel_brings_all_it_needs(tmp_path: Path) -> None:
     code = (
         "import causeway, importlib.resources as r; files = r.files('causeway'); "
         "assert (files / 'quickstart.toml').is_file() and (files / 'report.html').is_file() and "
+        "(files / 'page.css').is_file() and (files / 'gap.html').is_file() and "
         "(files / 'py.typed').is_file(); print(causeway.__file__)"
     )
     where = subprocess.run(

@@ -27,6 +27,9 @@ FOLDERS = {  # kind, the key in an experiment file -> folder of this package
     "action": "actions",
     "monitor": "monitors",
     "metric": "metrics",
+    "encoder": "encoders",
+    "distance": "distances",
+    "validator": "validators",
 }
 WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 

@@ -1,4 +1,4 @@
-"""The command line: each command is a few lines over the library."""
+"""The command line: each command is a few lines over the library. Those of pictures are in ``cli_gap``."""
 
 import sys
 from collections.abc import Sequence
@@ -9,21 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from . import catalog, config, console
+from . import cli_gap as cli_gap  # which adds its commands
 from .errors import ConfigError, DataError, Interrupted, MissingExtra
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="Carry vision policies from simulation to reality. Begin with: causeway quickstart",
-)
-
-Data = Annotated[Path | None, typer.Option("--data", help="The folder that {data} in an experiment file stands for.")]
-Folder = Annotated[Path | None, typer.Option("--folder", help="Where to put the results.")]
-Cache = Annotated[Path | None, typer.Option("--cache", help="Where decoded frames and frozen features are kept.")]
-Csv = Annotated[Path | None, typer.Option("--csv", help="Also write the table to this file.")]
-Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change: section.key=value ...")]
+from .options import Cache, Csv, Data, Folder, Overrides, app, component, fail, format_of
 
 
 def main() -> None:
@@ -50,12 +38,6 @@ def main() -> None:
             raise
         show()
         sys.exit(getattr(error, "exit_code", 2))
-
-
-def fail(sentence: str, code: int) -> None:
-    """Say what is wrong and leave."""
-    print(sentence, file=sys.stderr)
-    sys.exit(code)
 
 
 @app.command()
@@ -90,7 +72,7 @@ def collect(
     """
     from .collect import record
 
-    worlds = _component("simulator", simulator, settings or ())
+    worlds = component("simulator", simulator, settings or ())
     count, frames = record(worlds, destination, episodes, seed, noise)
     print(f"{destination}: {count} episodes, {frames:,} frames.")
 
@@ -103,7 +85,7 @@ def import_(format: str, source: Path, destination: Path, settings: Overrides = 
     """
     from .recorder import copy
 
-    dataset = _component("dataset", format, [f"root={source}", *(settings or ())]).build()
+    dataset = component("dataset", format, [f"root={source}", *(settings or ())]).build()
     copy(dataset, destination)
     print(f"{destination}: {len(dataset.episodes)} episodes, {sum(map(len, dataset.episodes)):,} frames.")
 
@@ -116,7 +98,7 @@ def check(path: Path, format: Annotated[str, typer.Option(help="Skip guessing th
 
     Example: causeway check data/real
     """
-    name = format or _format(path)
+    name = format or format_of(path)
     module = catalog.find("dataset", name)
     found = list(module.Config(root=str(path)).read().problems())
     for problem in found:
@@ -149,7 +131,7 @@ def pair(
     from . import pairs
 
     tree: config.Tree = {
-        side: {"name": _format(path), "root": str(path)} for side, path in (("source", source), ("target", target))
+        side: {"name": format_of(path), "root": str(path)} for side, path in (("source", source), ("target", target))
     }
     for item in settings or ():
         if not item.startswith(("source.", "target.")):
@@ -253,10 +235,10 @@ def evaluate(
     if bool(dataset) == bool(simulator):
         raise ConfigError("Say where to score the run: either --dataset PATH or --simulator NAME.")
     if dataset:
-        chosen = _component("dataset", _format(dataset), [f"root={dataset}", *(settings or ())])
+        chosen = component("dataset", format_of(dataset), [f"root={dataset}", *(settings or ())])
         traces = runs.test_on_recordings(one, chosen)
     else:
-        traces = runs.test_in_simulator(one, _component("simulator", simulator, settings or ()))
+        traces = runs.test_in_simulator(one, component("simulator", simulator, settings or ()))
     named = [(str(dataset or simulator), traces)]
     if each:
         episodes = dict.fromkeys(trace.name.split("@")[0] for trace in traces)
@@ -295,26 +277,6 @@ def _experiment(file: Path, overrides: Sequence[str] | None) -> config.Tree:
     tree = config.load(file, overrides or ())
     sys.path.insert(1, str(file.parent.absolute()))
     return tree
-
-
-def _component(kind: str, name: str, settings: Sequence[str]) -> Any:
-    """A component from its name and ``key=value`` settings."""
-    tree: config.Tree = {"name": name}
-    for item in settings:
-        config.override(tree, item)
-    return config.component(kind, tree)
-
-
-def _format(path: Path) -> str:
-    """Which dataset component reads the folder ``path``."""
-    if not path.exists():
-        raise DataError(f"There is no folder {path}.")
-    for name in catalog.names("dataset"):
-        if catalog.find("dataset", name).recognises(path):
-            return name
-    from .datasets import nearly
-
-    raise DataError(f"{path} is in no format that causeway knows. {nearly(path)}")
 
 
 def _publish(study: Any) -> int:

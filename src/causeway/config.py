@@ -105,6 +105,11 @@ def component(kind: str, table: Any, where: str = "") -> Any:
     return structure(module.Config, settings, where)
 
 
+def every(kind: str) -> dict[str, Any]:
+    """The Config of every component of a kind, with its default settings, by name."""
+    return {name: component(kind, name) for name in catalog.names(kind)}
+
+
 def metrics(own: Any) -> dict[str, Any]:
     """Every metric of the catalog with its default settings, and those that a ``metrics`` table adds by other names."""
     if not isinstance(own, dict):

@@ -57,7 +57,7 @@ def settings(about: str, config: Any) -> None:
 
 def section(name: str) -> None:
     """What a section of an experiment file is about, and its settings."""
-    from . import domain, evaluate, run, train
+    from . import domain, evaluate, gap, run, train
 
     sections: dict[str, Any] = {
         "experiment": run.Experiment,
@@ -66,6 +66,7 @@ def section(name: str) -> None:
         "picture": domain.Picture,
         "train": train.Training,
         "evaluate": evaluate.Evaluation,
+        "gap": gap.Comparison,
     }
     if name not in sections:
         known = [*catalog.FOLDERS, *sections]
@@ -153,3 +154,35 @@ def measures(
         with open(path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(lines)
     return sum(bool(trace.error) for trace in named[0][1])
+
+
+def readings(report: Any, path: Path) -> None:
+    """Print every number of a gap's report and write it to ``path``."""
+    table = Table("number", "value", "95 % interval", "unit", box=None)
+    lines = [["number", "value", "low", "high", "unit", "version", "encoder", "pictures_a", "pictures_b"]]
+    for each in report.readings:
+        value, low, high = each.measure
+        bounds = "–" if math.isnan(low) else f"[{low:.4g}, {high:.4g}]"
+        table.add_row(each.name, f"{value:.4g}", bounds, each.unit)
+        numbers = [repr(float(number)) for number in each.measure]
+        lines.append([each.name, *numbers, each.unit, str(each.version), report.encoder, *map(str, report.counts)])
+    Console().print(table)
+    print(f"{report.counts[0]} pictures of A, {report.counts[1]} of B, seen by {report.encoder}.")
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(lines)
+
+
+def ranked(rankings: Sequence[Any], path: Path | None) -> None:
+    """Print how well simulation ranks the policies of each task, and write it to ``path`` if there is one."""
+    numbers = ("pearson", "spearman", "mmrv")
+    table = Table("task", "policies", *numbers, box=None)
+    lines = [["task", "policies", *(f"{name}{end}" for name in numbers for end in ("", "_low", "_high"))]]
+    for each in rankings:
+        found = [getattr(each, name) for name in numbers]
+        cells = [f"{value:.3f} {_interval(low, high)}" for value, low, high in found]
+        table.add_row(each.task, str(each.policies), *cells)
+        lines.append([each.task, str(each.policies), *(repr(float(n)) for measure in found for n in measure)])
+    Console().print(table)
+    if path:
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(lines)

@@ -1,20 +1,17 @@
 """One self-contained HTML page of a study: numbers, plots, pictures, clips, failures and settings."""
 
 import json
-import shlex
-import sys
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import tomli_w
 from markupsafe import Markup
 
 from . import film, findings, gallery, plots, run
 from .disk import whole
 from .findings import Finding, Tested, runs_of
+from .page import command, render
 from .results import Row
 from .study import Study
 
@@ -101,16 +98,12 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "errors": _errors(tested, point, order, findings.action(study, found, tested) if found else ""),
         "curves": _curves(tested, point, order, closed),
         "settings": _settings(study, tested, point),
-        "command": _command(),
+        "command": command(),
     }
     if found:
         page |= _numbers(study, rows, found, order) | gallery.hang(study, tested, found, order)._asdict()
-    text = resources.files("causeway").joinpath("report.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.globals |= {"number": findings.number, "signed": findings.signed, "colour": plots.colour}
-    environment.globals |= {"palette": plots.PALETTE, "bounds": findings.interval}
     with whole(path) as temporary:
-        temporary.write_text(environment.from_string(text).render(page), encoding="utf-8")
+        temporary.write_text(render("report.html", page), encoding="utf-8")
 
 
 def _numbers(study: Study, rows: Sequence[Row], found: Finding, order: list[str]) -> dict[str, Any]:
@@ -222,10 +215,3 @@ def _settings(study: Study, tested: Sequence[Tested], point: str) -> list[Settin
         where = file.read_text(encoding="utf-8") if file.exists() else ""
         listed.append(Settings(arm, one.folder.name, len(own), done, changes, tomli_w.dumps(one.tree), where))
     return listed
-
-
-def _command() -> str:
-    """The command that makes this page."""
-    name, *words = [Path(sys.argv[0]).name, *sys.argv[1:]]
-    name = "causeway" if name == "__main__.py" else name
-    return shlex.join([name, *("run" if i == 0 and word == "report" else word for i, word in enumerate(words))])

@@ -56,7 +56,7 @@ def test_pictures_are_normalised_as_the_weights_expect() -> None:
     )
     made = build("squeezenet")
     caffe = rgb.flip(1) * 255 - torch.tensor([104.0, 117.0, 123.0]).view(3, 1, 1)
-    assert torch.allclose(reaching(made.first, lambda: made.embed(images)).double(), caffe, atol=1e-3)
+    assert torch.allclose(reaching(made.trunk.first, lambda: made.embed(images)).double(), caffe, atol=1e-3)
     made = build("dino")
     plain = torch.full_like(images, 128)
     seen = reaching(made.eyes, lambda: made.embed(plain))
@@ -116,7 +116,7 @@ def test_a_frozen_eye_learns_nothing_and_a_tuned_one_does() -> None:
     for tuned in (False, True):
         made: Policy = build("squeezenet", tuned=tuned)
         made.encode(pictures(), torch.zeros(2, 1)).sum().backward()
-        weight = made.first.weight
+        weight = made.trunk.first.weight
         assert made.frozen is not tuned and weight.requires_grad is tuned
         assert (weight.grad is not None and bool(weight.grad.abs().sum() > 0)) is tuned
     made = build("dino").train()
@@ -214,8 +214,8 @@ def test_fixed_statistics_scale_and_shift() -> None:
 
 def test_a_squeezenet_of_other_shapes_is_refused(tmp_path: Path) -> None:
     made = squeezenet.Config(weights=str(tmp_path / "s.npz"), layer=2).build(SPEC)
-    layers = {"conv1": made.first, "fire2__conv1x1_1": made.fires["2"].squeeze}  # type: ignore[union-attr]
-    layers |= {"fire2__conv1x1_2": made.fires["2"].small, "fire2__conv3x3_2": made.fires["2"].large}  # type: ignore[union-attr]
+    layers = {"conv1": made.trunk.first, "fire2__conv1x1_1": made.trunk.fires["2"].squeeze}  # type: ignore[union-attr]
+    layers |= {"fire2__conv1x1_2": made.trunk.fires["2"].small, "fire2__conv3x3_2": made.trunk.fires["2"].large}  # type: ignore[union-attr]
     arrays = {f"{name}.w": layer.weight.detach().numpy() + 1 for name, layer in layers.items()}
     arrays |= {f"{name}.b": layer.bias.detach().numpy() + 1 for name, layer in layers.items()}
     np.savez(tmp_path / "s.npz", **arrays)

@@ -35,9 +35,9 @@ def test_squeezenet_reads_real_weights(data: Path) -> None:
     policy = squeezenet.Config(weights=str(weights), layer=9, rows=1, columns=1).build(SPEC)
     policy.begin()
     with np.load(weights) as arrays:
-        assert np.array_equal(policy.first.weight.detach().numpy(), arrays["conv1.w"])
-        assert np.array_equal(policy.fires["9"].large.bias.detach().numpy(), arrays["fire9__conv3x3_2.b"])  # type: ignore[union-attr]
-    assert not policy.first.weight.requires_grad and policy.frozen
+        assert np.array_equal(policy.trunk.first.weight.detach().numpy(), arrays["conv1.w"])
+        assert np.array_equal(policy.trunk.fires["9"].large.bias.detach().numpy(), arrays["fire9__conv3x3_2.b"])  # type: ignore[union-attr]
+    assert not policy.trunk.first.weight.requires_grad and policy.frozen
 
 
 def test_squeezenet_sees_what_imagenet_taught_it(data: Path) -> None:

@@ -1,15 +1,57 @@
 """Images of one domain in, images of the other out. One file per bridge."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
+import numpy as np
+import torch
 from torch import Tensor, nn
+
+from ..data import Moments
 
 
 class Bridge(nn.Module, ABC):
-    """A change of appearance. Its Config has ``build() -> Bridge``."""
+    """A change of appearance. Its Config has ``build() -> Bridge``.
+
+    One that is learned takes what needs no steps from the pictures of both sides in ``calibrate``, and the rest by its
+    ``cost``; ``translation`` is the method that does both. What is drawn at random while it redraws is drawn by
+    ``clip``, so that it stays the same along a clip.
+    """
 
     config: object = None  # the settings it was built from, where it has any
+    learned: bool = False  # whether it has to be learned before it is of use
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """(B, V, 3, H, W) uint8 -> (B, V, 3, H, W) uint8."""
+
+    def begin(self) -> None:
+        """Read the pretrained weights that the settings name; called once, by a run that begins from nothing else."""
+
+    def calibrate(self, ours: Moments, theirs: Moments) -> None:
+        """Take what needs no steps from moments of the side to be redrawn, and of the one to look like."""
+
+    def cost(self, ours: Tensor, theirs: Tensor, progress: float) -> Mapping[str, Tensor]:
+        """Loss terms of pictures of both sides, (B, 3, H, W) in -1..1 each; none where there is nothing to train."""
+        return {}
+
+    def clip(self, seed: int) -> None:
+        """A new clip begins: what is drawn at random is drawn for all of it, by ``seed``."""
+
+
+def sample(moments: Moments, count: int) -> Tensor:
+    """At most ``count`` pictures of ``moments``, spread evenly over them, of all cameras: (N, 3, H, W) uint8."""
+    chosen = np.unique(np.linspace(0, len(moments) - 1, max(1, count // moments.frames.shape[1])).astype(np.int64))
+    frames = moments.frames[moments.rows[chosen]]
+    return torch.from_numpy(np.ascontiguousarray(frames)).flatten(0, 1)
+
+
+def quantized(pictures: Tensor) -> Tensor:
+    """Pictures in 0..1 -> uint8."""
+    return pictures.mul(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def redrawn(network: nn.Module, images: Tensor) -> Tensor:
+    """What a ``network`` on (B, 3, H, W) in -1..1 makes of (B, V, 3, H, W) uint8."""
+    drawn: Tensor = network(images.flatten(0, 1).float() / 127.5 - 1)
+    return quantized((drawn + 1) / 2).view(images.shape)

@@ -26,10 +26,19 @@ def picture(source: Path | bytes) -> NDArray[np.uint8]:
     """A picture file as (H, W, 3) RGB. Raises DataError when any part of it cannot be read."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(_plain(image).convert("RGB"))
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error... on broken files
         reason = str(error).replace(repr(str(source)), "").strip() if isinstance(source, Path) else ""
         raise DataError(f"cannot be read ({reason or 'the picture file is broken'})") from error
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The picture in eight bits, and what shows through it on black: Pillow would cut off one and drop the other."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+    if "A" in image.getbands() or "transparency" in image.info:
+        return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
+    return image
 
 
 def absent(root: Path, file: Path) -> str:

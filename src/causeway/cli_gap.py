@@ -1,0 +1,62 @@
+"""The commands of pictures and scores on both sides of the gap."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import config, console
+from .options import Cache, Csv, Folder, Overrides, app, format_of
+
+
+@app.command()
+def gap(
+    a: Path,
+    b: Path,
+    settings: Overrides = None,
+    through: Annotated[
+        Path | None, typer.Option(help="A run that left a bridge, or the pictures of A as another program redrew them.")
+    ] = None,
+    folder: Folder = None,
+    cache: Cache = None,
+) -> None:
+    """Measure how far two sets of pictures lie apart, and how much nearer a bridge brings the first to the second.
+
+    Writes gap.csv and gap.html.
+    Example: causeway gap data/sim data/real gap.encoder=squeezenet gap.encoder.weights=FILE --through runs/cut
+    """
+    from . import between, disk, gap_page
+
+    asked = _asked(a, b, settings or ())
+    place = folder or Path("runs") / "gap"
+    disk.made(place, "--folder")
+    compared = between.compare(asked, cache or place / "cache", through)
+    console.readings(compared.report, place / "gap.csv")
+    names = [path.name or str(path) for path in (a, b)]
+    gap_page.write(compared, (names[0], names[1], through.name if through else ""), place / "gap.html")
+    print(f"{place / 'gap.csv'}\n{place / 'gap.html'}")
+
+
+def _asked(a: Path, b: Path, settings: Sequence[str]) -> Any:
+    """What ``gap`` is to compare, and how: the folders' formats guessed, a setting of each a.key=value or so."""
+    from . import between
+
+    tree: config.Tree = {
+        side: {"dataset": {"name": format_of(path), "root": str(path)}} for side, path in (("a", a), ("b", b))
+    }
+    for item in settings:
+        config.override(tree, item)
+    return config.structure(between.Asked, tree, "")
+
+
+@app.command()
+def ranking(scores: Path, csv: Csv = None) -> None:
+    """Tell whether simulation ranks policies as reality does, from a CSV of task, policy, simulated, real.
+
+    Example: causeway ranking scores.csv
+    """
+    from . import ranking as rankings
+
+    found = [rankings.rank(task, *both) for task, both in rankings.read(scores).items()]
+    console.ranked(found, csv)

@@ -1,0 +1,51 @@
+"""What a pretrained network makes of a picture: the ground that gaps are measured on. One file per encoder."""
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+
+class Encoder(nn.Module, ABC):
+    """Maps of features at some depths, and one vector, of pictures in 0..1. Its Config has ``build() -> Encoder``.
+
+    It is frozen, and reads its weights when it is built: whoever measures wants nothing else of it.
+    """
+
+    name: str  # the network and its layers, in a few words for a table
+    layers: tuple[str, ...]  # of the maps, shallow first
+
+    @abstractmethod
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W) in 0..1 -> its maps, a (B, C, h, w) for each of the ``layers``; C, h and w differ among them."""
+
+    def vectors(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """(B, D) of the maps: the mean over the places of the last one."""
+        return maps[-1].mean((2, 3))
+
+
+class Look:
+    """What an encoder makes of some pictures: each thing only if it is asked for, and then once."""
+
+    def __init__(self, encoder: Encoder, pictures: Tensor):
+        self.encoder, self.pictures = encoder, pictures  # (B, 3, H, W) in 0..1
+        self._sized: dict[int, tuple[Tensor, ...]] = {}
+
+    @cached_property
+    def maps(self) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = self.encoder(self.pictures)
+        return found
+
+    @cached_property
+    def vectors(self) -> Tensor:
+        return self.encoder.vectors(self.maps)
+
+    def maps_at(self, side: int) -> tuple[Tensor, ...]:
+        """The maps of the same pictures brought to ``side`` x ``side``."""
+        if self.pictures.shape[2:] == (side, side):
+            return self.maps
+        if side not in self._sized:
+            square = interpolate(self.pictures, (side, side), mode="bilinear", align_corners=False, antialias=True)
+            self._sized[side] = self.encoder(square)
+        return self._sized[side]

@@ -1,0 +1,274 @@
+"""How far two sets of pictures lie apart, how much of that a bridge closes, and what it costs: every number with what
+it is on halves of the pictures, from which intervals and comparisons are made."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .data import Moments
+from .disk import whole
+from .distances import Distance, Rows, products
+from .encoders import Encoder, Look, pixels
+from .errors import ConfigError, DataError
+from .evaluate import LEVEL, Measure
+from .halves import Halves
+from .progress import track
+from .validators import Validator
+
+Seen = NDArray[np.float32]  # (N, V * D), what a distance keeps of N moments
+CHUNK = 8  # pictures looked at at once
+BOUNDS = (0.0, math.inf)  # of what is a mean of changes
+CLIP = 8  # moments that are taken together, where not all are: flicker needs neighbours
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What looks at how many pictures, and how surely."""
+
+    encoder: Any = field(default_factory=pixels.Config)  # whose features are compared
+    pictures: int = 1000  # of each side at most, spread evenly in short clips; more are surer, slower
+    resamples: int = 200  # halves that are drawn for intervals and noise floors
+    stretch_s: float = 2.0  # moments this near together are drawn together: neighbours are nearly the same picture
+
+    def __post_init__(self) -> None:
+        if self.pictures < 2 or self.resamples < 10 or self.stretch_s <= 0:
+            raise ConfigError("needs pictures of 2 or more, resamples of 10 or more, and stretch_s above 0.")
+
+
+class Reading(NamedTuple):
+    """One number about two sets, and what it is on halves of them."""
+
+    name: str
+    version: int
+    direction: str  # "higher" or "lower" is better
+    unit: str
+    bounds: tuple[float, float]  # between which it lies
+    value: float
+    drawn: NDArray[np.float64]  # (resamples,); nan where there are too few stretches to draw halves of
+
+    @property
+    def measure(self) -> Measure:
+        """The number with its 95 % interval."""
+        return about(self.value, self.drawn, self.bounds)
+
+
+class Report(NamedTuple):
+    """Everything measured of A, of the reference B, and of A redrawn if it was."""
+
+    encoder: str
+    counts: tuple[int, int]  # pictures of A and of B
+    readings: tuple[Reading, ...]
+    changed: Mapping[str, NDArray[np.float64]]  # by validator, how much the content of each picture of A changed
+    channels: NDArray[np.float64]  # (D,) share of the distance of the mean features that each channel carries, A to B
+
+    def reading(self, name: str) -> Reading | None:
+        return next((each for each in self.readings if each.name == name), None)
+
+
+class Instruments(NamedTuple):
+    """What measures."""
+
+    encoder: Encoder
+    distances: Mapping[str, Distance]
+    validators: Mapping[str, Validator]
+
+
+def compare(
+    settings: Comparison, tools: Instruments, ours: Moments, theirs: Moments, redrawn: NDArray[np.uint8] | None = None
+) -> Report:
+    """The gap from ``ours`` (A) to the reference ``theirs`` (B), and from ``redrawn``, (N, V, 3, H, W), which shows the
+    N moments of ``ours`` one by one. Take both from ``chosen``. Raises DataError where there are too few pictures.
+    """
+    for name, side in (("A", ours), ("B", theirs)):
+        if not len(side):
+            raise DataError(f"{name} holds no pictures to compare.")
+    fitting = {
+        name: distance for name, distance in tools.distances.items() if min(len(ours), len(theirs)) >= distance.fewest
+    }
+    if not fitting:
+        raise DataError(f"A holds {_pictures(ours)} and B {_pictures(theirs)}: a set to compare has 2 at least.")
+    halves = Halves(ours, theirs, settings.stretch_s, settings.resamples)
+    a, b = (_look(tools, fitting, _shown(side), name) for side, name in ((ours, "A"), (theirs, "B")))
+    c = None if redrawn is None else _look(tools, fitting, redrawn, "A redrawn", _shown(ours))
+    readings = []
+    for name, distance in track(list(fitting.items()), "resampling", "distances"):
+        readings += _readings(name, distance, a.rows[name], b.rows[name], c and c.rows[name], halves)
+    changed = c.changed if c else {}
+    for name, each in changed.items():
+        said = f"{name}_changed", tools.validators[name].version, "lower", tools.validators[name].unit, BOUNDS
+        readings.append(Reading(*said, float(each.mean()), halves.of_ours(partial(_mean, each))))
+    if redrawn is not None and (flicker := _flicker(ours, redrawn, halves)):
+        readings.append(flicker)
+    channels = carriers(a.vectors, b.vectors)
+    return Report(tools.encoder.name, (len(ours), len(theirs)), tuple(readings), changed, channels)
+
+
+def about(value: float, drawn: NDArray[np.float64], bounds: tuple[float, float]) -> Measure:
+    """A number with its interval, by the spread of what it is on halves about their own mean."""
+    if not np.isfinite(drawn).all() or np.ptp(drawn) == 0:
+        return Measure(value, math.nan, math.nan)
+    low, high = value - drawn.mean() + np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Measure(value, float(np.clip(low, *bounds)), float(np.clip(high, *bounds)))
+
+
+def chosen(moments: Moments, most: int) -> Moments:
+    """At most ``most`` of the moments, in short clips spread evenly."""
+    if len(moments) <= most:
+        return moments
+    clips = max(1, most // CLIP)
+    begins = np.linspace(0, len(moments) - CLIP, clips).astype(np.int64)
+    return moments.select(np.unique(begins[:, None] + np.arange(min(CLIP, most)))[:most])
+
+
+def carriers(ours: Rows, theirs: Rows) -> NDArray[np.float64]:
+    """(D,) the share of the distance of the means, in units of the spread within a set, that each channel carries."""
+    spread = (ours.var(0) + theirs.var(0)) / 2
+    apart = np.square(ours.mean(0) - theirs.mean(0)) / np.where(spread > 1e-12, spread, np.inf)
+    shares: NDArray[np.float64] = apart / max(apart.sum(), 1e-300)
+    return shares
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def _readings(name: str, distance: Distance, a: Seen, b: Seen, c: Seen | None, halves: Halves) -> list[Reading]:
+    """From A to B; from A redrawn, and the share of the way that was closed; and B from itself, the noise floor."""
+    said = distance.version, "lower", distance.unit, distance.bounds
+    theirs = products(b, b)
+
+    def reading(called: str, rows: Seen) -> Reading:
+        own, across = products(rows, rows), products(rows, b)
+
+        def of(i: NDArray[np.bool_], j: NDArray[np.bool_]) -> float:
+            return distance.between(own[np.ix_(i, i)], theirs[np.ix_(j, j)], across[np.ix_(i, j)])
+
+        return Reading(called, *said, distance.between(own, theirs, across), halves.of_both(of))
+
+    def itself(j: NDArray[np.bool_]) -> float:
+        return distance.between(theirs[np.ix_(j, j)], theirs[np.ix_(~j, ~j)], theirs[np.ix_(j, ~j)])
+
+    before, floors = reading(f"{name}_before", a), halves.of_theirs(itself)
+    floor = Reading(f"{name}_floor", *said, float(floors.mean()), floors)
+    if c is None:
+        return [before, floor]
+    after = reading(name, c)
+    shares = [100 * (1 - new / old) if old else math.nan for new, old in zip(after.drawn, before.drawn)]
+    share = 100 * (1 - after.value / before.value) if before.value else math.nan
+    said = distance.version, "higher", "%", (-math.inf, math.inf if distance.bounds[0] < 0 else 100.0)
+    return [before, after, Reading(f"{name}_closed", *said, share, np.array(shares)), floor]
+
+
+def _flicker(ours: Moments, redrawn: NDArray[np.uint8], halves: Halves) -> Reading | None:
+    """What of a redrawn clip's change from one moment to the next the clip's own change does not explain.
+
+    ``mean |dy - s dx|`` in grey levels of 255, with the slope s that fits best for each pair of moments; 0 for a change
+    of contrast or colour that is the same all along. None where no two moments follow each other.
+    """
+    rows, episode = ours.rows, ours.episode[ours.rows]
+    pairs = np.flatnonzero((np.diff(rows) == 1) & (np.diff(episode) == 0))
+    if not len(pairs):
+        return None
+    each = np.full(len(rows), math.nan)
+    for start in range(0, len(pairs), CHUNK):
+        first = pairs[start : start + CHUNK]
+        dx, dy = (
+            (frames[second].astype(np.float32) - frames[before].astype(np.float32)).reshape(len(first), -1)
+            for frames, second, before in ((ours.frames, rows[first + 1], rows[first]), (redrawn, first + 1, first))
+        )
+        slope = (dx * dy).sum(1) / np.maximum(np.square(dx).sum(1), 1e-6)
+        each[first] = np.abs(dy - slope[:, None] * dx).mean(1)
+    return Reading(
+        "flicker", 1, "lower", "grey levels", BOUNDS, float(np.nanmean(each)), halves.of_ours(partial(_mean, each))
+    )
+
+
+def _mean(each: NDArray[np.float64], half: NDArray[np.bool_]) -> float:
+    """The mean over a half of what is known."""
+    known = each[half & np.isfinite(each)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+# --- looks -----------------------------------------------------------------------------------------------------------
+
+
+class Looked(NamedTuple):
+    """What is kept of N moments, their cameras side by side."""
+
+    vectors: NDArray[np.float64]  # (N, V * D)
+    rows: dict[str, Seen]  # by distance
+    changed: dict[str, NDArray[np.float64]]  # by validator, (N,), the mean over cameras; of redrawn ones alone
+
+
+@torch.inference_mode()
+def _look(
+    tools: Instruments,
+    distances: Mapping[str, Distance],
+    frames: NDArray[np.uint8],
+    name: str,
+    before: NDArray[np.uint8] | None = None,
+) -> Looked:
+    """At each moment of ``frames`` (N, V, 3, H, W), and at what it was ``before`` if that was another."""
+    vectors: list[NDArray[np.float64]] = []
+    rows: dict[str, list[Seen]] = {key: [] for key in distances}
+    changed: dict[str, list[NDArray[np.float64]]] = {key: [] for key in tools.validators} if before is not None else {}
+    for start in track(range(0, len(frames), CHUNK), f"looking at {name}", f"x{CHUNK} pictures"):
+        part = slice(start, start + CHUNK)
+        look, count = Look(tools.encoder, _floats(frames[part])), len(frames[part])
+        vectors.append(look.vectors.view(count, -1).double().numpy())
+        for key, distance in distances.items():
+            rows[key].append(distance.rows(look).view(count, -1).numpy())
+        if before is not None:
+            old = Look(tools.encoder, _floats(before[part]))
+            for key, each in changed.items():
+                each.append(tools.validators[key](old, look).view(count, -1).mean(1).double().numpy())
+    joined = {key: np.concatenate(parts) for key, parts in changed.items()}
+    return Looked(np.concatenate(vectors), {key: np.concatenate(parts) for key, parts in rows.items()}, joined)
+
+
+def _floats(frames: NDArray[np.uint8]) -> Tensor:
+    """(N, V, 3, H, W) -> (N * V, 3, H, W) in 0..1"""
+    return (torch.from_numpy(np.ascontiguousarray(frames)).flatten(0, 1).float() / 255).contiguous(
+        memory_format=torch.channels_last
+    )
+
+
+def _shown(moments: Moments) -> NDArray[np.uint8]:
+    return moments.frames[moments.rows]
+
+
+def _pictures(moments: Moments) -> str:
+    return f"{len(moments)} picture{'s' * (len(moments) != 1)}"
+
+
+# --- on disk ---------------------------------------------------------------------------------------------------------
+
+
+def save(path: Path, report: Report) -> None:
+    """A report as one ``.npz``: arrays, and a JSON line of everything else."""
+    head = {"encoder": report.encoder, "counts": report.counts, "changed": list(report.changed)}
+    head["readings"] = [each[:6] for each in report.readings]
+    arrays = {f"drawn/{number}": each.drawn for number, each in enumerate(report.readings)}
+    arrays |= {f"changed/{name}": each for name, each in report.changed.items()} | {"channels": report.channels}
+    with whole(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, head=np.array(json.dumps(head)), **arrays)  # type: ignore[arg-type]
+
+
+def load(path: Path) -> Report:
+    """The report that ``save`` wrote."""
+    with np.load(path) as arrays:
+        head = json.loads(str(arrays["head"]))
+        readings = (
+            Reading._make([*said[:4], tuple(said[4]), said[5], arrays[f"drawn/{number}"]])
+            for number, said in enumerate(head["readings"])
+        )
+        changed = {name: arrays[f"changed/{name}"] for name in head["changed"]}
+        return Report(head["encoder"], tuple(head["counts"]), tuple(readings), changed, arrays["channels"])

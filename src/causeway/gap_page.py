@@ -1,0 +1,143 @@
+"""One self-contained HTML page of a gap: how wide it is, how much of it is closed, at what cost, and in pictures."""
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .between import Compared
+from .data import Moments
+from .disk import whole
+from .evaluate import Measure
+from .gap import Reading, Report
+from .page import command, render
+from .pictures import enlarged, picture, uri
+
+SHOWN = 3  # pictures of each kind
+WIDTH = 340  # pixels of a picture
+LEADS = ("cmmd", "kernel", "frechet", "style")  # what the page speaks of first, needing few pictures first
+FEW = 100  # pictures below which a set says little of a domain
+
+
+class Line(NamedTuple):
+    """One distance, as the table shows it."""
+
+    name: str
+    unit: str
+    before: Measure
+    after: Measure | None
+    closed: Measure | None
+    floor: Measure
+
+    @property
+    def verdict(self) -> str:
+        """Whether the sets are shown to differ by more than the reference differs from itself."""
+        if math.isnan(self.floor.high) or math.isnan(self.before.low):
+            return "too few to tell"
+        return "a gap" if self.before.low > self.floor.high else "no gap shown"
+
+
+class Pair(NamedTuple):
+    """A picture before and after, and how much of its content changed."""
+
+    before: str
+    after: str
+    change: float
+
+
+class Kept(NamedTuple):
+    """One validator: its mean, and pictures from the most to the least changed."""
+
+    name: str
+    measure: Measure
+    rows: dict[str, list[Pair]]
+
+
+def lines(report: Report) -> list[Line]:
+    """The distances of a report, a line each."""
+    by_name = {each.name: each for each in report.readings}
+    names = [each.name.removesuffix("_before") for each in report.readings if each.name.endswith("_before")]
+
+    def measure(name: str) -> Measure | None:
+        return by_name[name].measure if name in by_name else None
+
+    found = []
+    for name in names:
+        before, floor = by_name[f"{name}_before"], by_name[f"{name}_floor"]
+        found.append(Line(name, before.unit, before.measure, measure(name), measure(f"{name}_closed"), spread(floor)))
+    return found
+
+
+def spread(floor: Reading) -> Measure:
+    """A noise floor: its mean, and where 95 % of the halves lie."""
+    if not np.isfinite(floor.drawn).all():
+        return Measure(math.nan, math.nan, math.nan)
+    low, high = np.quantile(floor.drawn, [0.025, 0.975])
+    return Measure(floor.value, float(low), float(high))
+
+
+def write(compared: Compared, names: tuple[str, str, str], path: Path) -> None:
+    """Write the page of what was ``compared``: A, B, and what A went through, "" for nothing, by their ``names``."""
+    report, ours, theirs, redrawn = compared
+    table = lines(report)
+    lead = next((line for name in LEADS for line in table if line.name == name), table[0])
+    flicker = report.reading("flicker")
+    shares = np.sort(report.channels)[::-1].cumsum()
+    page: dict[str, Any] = {
+        "a": names[0],
+        "b": names[1],
+        "through": names[2],
+        "report": report,
+        "lines": table,
+        "lead": lead,
+        "few": min(report.counts) < FEW,
+        "blind": "random" in report.encoder or "no network" in report.encoder,
+        "kept": [] if redrawn is None else [_kept(name, report, ours, redrawn) for name in report.changed],
+        "flicker": flicker.measure if flicker else None,
+        "half": int(np.searchsorted(shares, 0.5)) + 1 if len(shares) else 0,
+        "samples": {"A": _samples(ours), "B": _samples(theirs)},
+        "figure": figure,
+        "within": within,
+        "command": command(),
+    }
+    with whole(path) as temporary:
+        temporary.write_text(render("gap.html", page), encoding="utf-8")
+
+
+def figure(value: float) -> str:
+    """Three significant digits."""
+    if math.isnan(value):
+        return "–"
+    plain = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return plain.replace("-", "−")
+
+
+def within(measure: Measure) -> str:
+    """The interval in brackets, or a dash where there are too few pictures for one."""
+    return "–" if math.isnan(measure.low) else f"[{figure(measure.low)}, {figure(measure.high)}]"
+
+
+def _kept(name: str, report: Report, ours: Moments, redrawn: NDArray[np.uint8]) -> Kept:
+    change = report.changed[name]
+    order = np.argsort(change)[::-1]
+    count = min(SHOWN, len(order))
+    middle = (len(order) - count) // 2
+    places = {"most changed": order[:count], "median": order[middle : middle + count], "least changed": order[-count:]}
+    reading = report.reading(f"{name}_changed")
+    assert reading is not None
+    rows = {
+        word: [Pair(_uri(ours.frames[ours.rows[i]]), _uri(redrawn[i]), float(change[i])) for i in chosen]
+        for word, chosen in places.items()
+    }
+    return Kept(name, reading.measure, rows)
+
+
+def _samples(moments: Moments) -> list[str]:
+    places = np.unique(np.linspace(0, len(moments) - 1, 4).astype(np.int64))
+    return [_uri(moments.frames[moments.rows[place]]) for place in places]
+
+
+def _uri(images: NDArray[np.uint8]) -> str:
+    return uri(enlarged(picture(images), WIDTH * len(images)))

@@ -1,0 +1,57 @@
+"""Halves of two sets of moments, from which it is told how sure a number about the sets is.
+
+Intervals are of half-sampling (McCarthy 1969): halves of every set are drawn by stretches of time, without replacement,
+and the spread of a number over these halves about their own mean is that of the number on the whole, whatever its bias
+at half the size. Drawing with replacement would put copies of a picture into a set, which a kernel takes for likeness.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .data import Moments
+
+FEWEST = 4  # stretches of a set that halves are drawn of
+
+
+class Halves:
+    """The halves that all numbers about two sets are drawn on, the same ones whoever redraws."""
+
+    def __init__(self, ours: Moments, theirs: Moments, stretch_s: float, count: int):
+        self.count = count
+        self.sets = [_stretches(moments, stretch_s) for moments in (ours, theirs)]
+        self._drawn = []
+        rng = np.random.default_rng(0)
+        for _ in range(self.count):
+            self._drawn.append(tuple(_half(stretches, rng) for stretches in self.sets))
+
+    def of_both(self, number: Callable[[NDArray[np.bool_], NDArray[np.bool_]], float]) -> NDArray[np.float64]:
+        return np.array([number(a, b) for a, b in self._drawn])
+
+    def of_ours(self, number: Callable[[NDArray[np.bool_]], float]) -> NDArray[np.float64]:
+        return self.of_both(lambda a, _: number(a))
+
+    def of_theirs(self, number: Callable[[NDArray[np.bool_]], float]) -> NDArray[np.float64]:
+        """On halves that are true halves; nan where B has too few stretches for any."""
+        if self.sets[1].max() + 1 < FEWEST:
+            return np.full(self.count, math.nan)
+        return self.of_both(lambda _, b: number(b))
+
+
+def _stretches(moments: Moments, stretch_s: float) -> NDArray[np.int64]:
+    """(N,) the number of the stretch of time that each moment lies in."""
+    part = np.floor(moments.time_s[moments.rows] / stretch_s).astype(np.int64)
+    _, stretch = np.unique(np.stack([moments.episode[moments.rows], part], 1), axis=0, return_inverse=True)
+    return stretch.reshape(-1)
+
+
+def _half(stretches: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(N,) a random half, by stretches; all of them where there are too few."""
+    count = int(stretches.max()) + 1
+    if count < FEWEST:
+        return np.ones(len(stretches), bool)
+    taken = np.zeros(count, bool)
+    taken[rng.permutation(count)[: count // 2]] = True
+    return taken[stretches]

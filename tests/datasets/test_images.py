@@ -1,0 +1,85 @@
+"""A folder of pictures as a dataset: order, modes, and what is none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from causeway.datasets import images
+from causeway.errors import ConfigError, DataError
+
+
+def picture(path: Path, level: int, mode: str = "RGB") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 6), (level, level, level)).convert(mode).save(path)
+
+
+def levels(dataset: images.Images, episode: int = 0) -> list[int]:
+    return [int(frame[0, 0, 0, 0]) for frame in dataset.frames(episode)]
+
+
+def test_pictures_are_counted_as_people_count(tmp_path: Path) -> None:
+    for number in (10, 2, 1, 0):
+        picture(tmp_path / f"frame{number}.png", number)
+    (tmp_path / "LICENSE").write_text("free")
+    assert images.recognises(tmp_path)
+    made = images.Config(str(tmp_path), rate_hz=5).build()
+    assert levels(made) == [0, 1, 2, 10] and np.allclose(made.episodes[0].time_s, [0, 0.2, 0.4, 0.6])
+    assert made.cameras == ("front",) and made.episodes[0].actions is None and not list(made.problems())
+    assert [int(frame[0, 0, 0, 0]) for frame in made.frames(0, 2)] == [2, 10]
+
+
+def test_folders_are_episodes_and_can_be_chosen(tmp_path: Path) -> None:
+    for name, level in (("town2", 2), ("town10", 10), ("rain", 7)):
+        picture(tmp_path / name / "a.png", level)
+    made = images.Config(str(tmp_path)).build()
+    assert [episode.name for episode in made.episodes] == ["rain", "town2", "town10"] and levels(made, 2) == [10]
+    assert [episode.name for episode in images.Config(str(tmp_path), select="town").build().episodes] == [
+        "town2",
+        "town10",
+    ]
+
+
+def test_what_is_not_eight_bits_of_colour_is_made_so(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 128 * 256 + 77, np.uint16)).save(tmp_path / "0.png")
+    Image.new("RGBA", (4, 4), (200, 100, 50, 128)).save(tmp_path / "1.png")
+    Image.new("L", (4, 4), 90).save(tmp_path / "2.png")
+    frames = [frame[0, 0, 0].tolist() for frame in images.Config(str(tmp_path)).build().frames(0)]
+    assert frames == [[128] * 3, [100, 50, 25], [90] * 3]
+
+
+def test_one_picture_is_a_dataset_too(tmp_path: Path) -> None:
+    picture(tmp_path / "style.jpg", 80)
+    assert images.recognises(tmp_path / "style.jpg")
+    assert len(images.Config(str(tmp_path / "style.jpg")).build().episodes[0]) == 1
+
+
+def test_what_holds_labels_of_another_format_is_not_taken_for_pictures(tmp_path: Path) -> None:
+    picture(tmp_path / "tub" / "images" / "0.png", 1)
+    picture(tmp_path / "labelled" / "0.png", 1)
+    (tmp_path / "labelled" / "labels.csv").write_text("file,angle\n")
+    assert not images.recognises(tmp_path / "tub") and not images.recognises(tmp_path / "labelled")
+    assert not images.recognises(Path(__file__))
+
+
+def test_what_is_wrong_is_told(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no picture"):
+        images.Config(str(tmp_path / "empty")).build()
+    with pytest.raises(DataError, match="There is no folder"):
+        images.Config(str(tmp_path / "none")).build()
+    with pytest.raises(ConfigError, match="rate_hz must be above 0"):
+        images.Config(str(tmp_path), rate_hz=0)
+    picture(tmp_path / "broken" / "0.png", 1)
+    (tmp_path / "broken" / "1.png").write_bytes(b"no picture")
+    problems = list(images.Config(str(tmp_path / "broken")).read().problems())
+    assert len(problems) == 1 and "episode broken: 1.png cannot be read" in problems[0]
+
+
+def test_it_changes_its_word_with_its_files(tmp_path: Path) -> None:
+    picture(tmp_path / "0.png", 1)
+    before = images.Config(str(tmp_path)).build().fingerprint()
+    assert before == images.Config(str(tmp_path)).build().fingerprint()
+    picture(tmp_path / "1.png", 2)
+    assert before != images.Config(str(tmp_path)).build().fingerprint()

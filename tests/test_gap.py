@@ -1,0 +1,156 @@
+"""The gap report: what it says of sets whose gap is known."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from causeway import gap
+from causeway.between import instruments
+from causeway.data import Moments
+from causeway.errors import ConfigError, DataError
+from causeway.gap import Comparison, chosen, compare
+from causeway.halves import Halves
+
+QUICK = Comparison(resamples=40, stretch_s=0.5)
+
+
+@pytest.fixture
+def sides(moments: Callable[..., Moments]) -> tuple[Moments, Moments]:
+    """The same world twice, the second lighter."""
+    ours, theirs = moments(60, seed=0), moments(60, seed=1)
+    return replace(ours, frames=ours.frames // 2), replace(theirs, frames=theirs.frames // 2 + 90)
+
+
+def shown(moments: Moments) -> np.ndarray:
+    return moments.frames[moments.rows]
+
+
+def test_a_bridge_that_gives_the_others_look_closes_the_gap(sides: tuple[Moments, Moments]) -> None:
+    ours, theirs = sides
+    apart = (shown(theirs).mean((0, 3, 4)) - shown(ours).mean((0, 3, 4)))[None, :, :, None, None]
+    redrawn = (shown(ours) + apart).clip(0, 255).astype(np.uint8)
+    found = compare(QUICK, instruments(QUICK), ours, theirs, redrawn)
+    for name in ("frechet", "kernel", "cmmd", "style"):
+        closed = found.reading(f"{name}_closed")
+        assert closed and 60 < closed.value < 101 and closed.measure.low > 30, name
+    changed = found.reading("edges_changed")
+    assert changed and changed.value < 0.05 and found.counts == (60, 60)
+
+
+def test_what_is_not_redrawn_closes_nothing_and_changes_nothing(sides: tuple[Moments, Moments]) -> None:
+    found = compare(QUICK, instruments(QUICK), *sides, shown(sides[0]))
+    for each in found.readings:
+        if each.name.endswith(("_closed", "_changed")) or each.name == "flicker":
+            assert each.value == pytest.approx(0, abs=1e-5), each.name
+            assert np.allclose(each.drawn, 0, atol=1e-4), each.name
+
+
+def test_a_domain_is_no_farther_from_itself_than_its_noise_floor(moments: Callable[..., Moments]) -> None:
+    found = compare(QUICK, instruments(QUICK), moments(60, seed=0), moments(60, seed=1))
+    for name in ("frechet", "cmmd", "kernel"):
+        before, floor = found.reading(f"{name}_before"), found.reading(f"{name}_floor")
+        assert before and floor and before.value < np.quantile(floor.drawn, 0.99), name
+    assert found.reading("frechet") is None and not found.changed, "nothing was redrawn"
+
+
+def test_the_channels_that_carry_the_gap() -> None:
+    ours, theirs = np.zeros((4, 3)), np.zeros((4, 3))
+    ours[:, 0], theirs[:, 0] = [0, 1, 0, 1], [4, 5, 4, 5]  # 4 apart, spread 1/4 in variance
+    ours[:, 1], theirs[:, 1] = [0, 2, 0, 2], [4, 6, 4, 6]  # 4 apart, spread 1
+    assert gap.carriers(ours, theirs) == pytest.approx([64 / 80, 16 / 80, 0])
+
+
+def test_flicker_is_what_the_clips_own_change_does_not_explain(moments: Callable[..., Moments]) -> None:
+    ours = moments(40)
+    rng = np.random.default_rng(0)
+    frames = np.repeat(rng.integers(0, 100, (1, *ours.frames.shape[1:])), len(ours.frames), 0)
+    frames[:, 0, :, :, 0] += np.arange(len(frames))[:, None, None]  # something moves
+    frames = frames.astype(np.uint8) // 2  # doubled, they still fit
+    ours = replace(ours, frames=frames)
+
+    def flicker(redrawn: np.ndarray) -> float:
+        found = compare(QUICK, instruments(QUICK), ours, ours, redrawn.astype(np.uint8)).reading("flicker")
+        assert found
+        return found.value
+
+    assert flicker(2 * frames + 7) == pytest.approx(0, abs=1e-3), "another contrast does not flicker"
+    blinking = frames + 10 * (np.arange(len(frames)) % 2)[:, None, None, None, None]
+    assert flicker(blinking) == pytest.approx(10, abs=0.2)
+
+
+def test_flicker_needs_neighbours(moments: Callable[..., Moments]) -> None:
+    ours = moments(40).select(np.arange(0, 40, 2))
+    assert compare(QUICK, instruments(QUICK), ours, ours, shown(ours)).reading("flicker") is None
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    """Half-sampling, of a mean of 30 independent stretches: its spread over halves is the standard error."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(200):
+        values = rng.normal(size=30)
+        drawn = np.array([values[rng.permutation(30)[:15]].mean() for _ in range(100)])
+        found = gap.about(float(values.mean()), drawn, (-np.inf, np.inf))
+        held += found.low <= 0 <= found.high
+    assert 0.88 < held / 200 < 0.99
+
+
+def test_an_interval_ends_where_the_number_must() -> None:
+    drawn = np.array([0.0, 1.0, 2.0, 3.0] * 10)
+    assert gap.about(1.9, drawn, (0, 2)).high == 2 and gap.about(0.1, drawn, (0, 2)).low == 0
+
+
+def test_halves_are_of_stretches_and_the_same_for_everybody(moments: Callable[..., Moments]) -> None:
+    ours, theirs = moments(40), moments(40, seed=1)
+    drawn: list[tuple[np.ndarray, np.ndarray]] = []
+    Halves(ours, theirs, 0.5, 10).of_both(lambda a, b: drawn.append((a, b)) or 0.0)  # type: ignore[func-returns-value]
+    again: list[tuple[np.ndarray, np.ndarray]] = []
+    Halves(ours, theirs, 0.5, 10).of_both(lambda a, b: again.append((a, b)) or 0.0)  # type: ignore[func-returns-value]
+    for (a, b), (c, d) in zip(drawn, again):
+        assert np.array_equal(a, c) and np.array_equal(b, d) and 0 < a.sum() < len(a)
+        stretch = np.floor(ours.time_s[ours.rows] / 0.5) + 1000 * ours.episode[ours.rows]
+        assert all(len(set(a[stretch == each])) == 1 for each in set(stretch)), "a stretch is drawn whole"
+    assert len({tuple(a) for a, _ in drawn}) > 5
+
+
+def test_too_few_stretches_are_left_whole_and_have_no_noise_floor(moments: Callable[..., Moments]) -> None:
+    ours, theirs = moments(40), moments(40, seed=1)
+    halves = Halves(ours, theirs, 1e6, 10)
+    assert halves.of_ours(np.sum).tolist() == [40.0] * 10 and np.isnan(halves.of_theirs(np.sum)).all()
+    found = compare(Comparison(resamples=10, stretch_s=1e6), instruments(QUICK), ours, theirs)
+    assert all(np.isnan(each.measure.low) for each in found.readings)
+
+
+def test_what_is_taken_are_short_clips_spread_evenly(moments: Callable[..., Moments]) -> None:
+    recorded = moments(400)
+    few = chosen(recorded, 80)
+    assert len(few) == 80 and few.rows[0] == recorded.rows[0] and few.rows[-1] == recorded.rows[-1]
+    assert (np.diff(few.rows) == 1).sum() == 70
+    assert chosen(recorded, 400) is recorded and len(chosen(recorded, 5)) == 5
+
+
+def test_a_report_is_read_as_it_was_written(sides: tuple[Moments, Moments], tmp_path: Path) -> None:
+    found = compare(QUICK, instruments(QUICK), *sides, shown(sides[0]))
+    gap.save(tmp_path / "gap.npz", found)
+    read = gap.load(tmp_path / "gap.npz")
+    assert read.encoder == found.encoder and read.counts == found.counts
+    assert str([each[:6] for each in read.readings]) == str([each[:6] for each in found.readings])
+    assert all(np.array_equal(a.drawn, b.drawn, equal_nan=True) for a, b in zip(read.readings, found.readings))
+    assert np.array_equal(read.channels, found.channels) and read.changed.keys() == found.changed.keys()
+
+
+def test_one_picture_has_a_style_and_nothing_else(moments: Callable[..., Moments]) -> None:
+    ours, one = moments(30), moments(30, seed=1).select(np.array([3]))
+    names = {each.name for each in compare(QUICK, instruments(QUICK), ours, one).readings}
+    assert names == {"style_before", "style_floor"}
+    with pytest.raises(DataError, match="B holds no pictures"):
+        compare(QUICK, instruments(QUICK), ours, one.select(np.zeros(0, np.int64)))
+
+
+def test_settings_that_measure_nothing_are_refused() -> None:
+    for wrong in ({"pictures": 1}, {"resamples": 3}, {"stretch_s": 0.0}):
+        with pytest.raises(ConfigError, match="needs pictures of 2 or more"):
+            Comparison(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,85 @@
+"""``causeway gap`` and ``causeway ranking`` as their users meet them."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from causeway import cli_gap
+from causeway.errors import ConfigError, DataError
+
+SIZE = ["picture.height=24", "picture.width=32", "gap.resamples=20"]
+
+
+def folder(path: Path, tint: int, count: int = 24, mode: str = "RGB", size: tuple[int, int] = (32, 24)) -> Path:
+    rng = np.random.default_rng(tint)
+    path.mkdir(parents=True)
+    for number in range(count):
+        pixels = np.full((size[1], size[0], 3), 60 + tint) + rng.integers(0, 60, (size[1], size[0], 3))
+        Image.fromarray(pixels.astype(np.uint8)).convert(mode).save(path / f"{number}.png")
+    return path
+
+
+def readings(place: Path) -> dict[str, dict[str, str]]:
+    with open(place / "gap.csv", newline="") as file:
+        return {line["number"]: line for line in csv.DictReader(file)}
+
+
+def test_two_folders_and_what_another_program_made_of_the_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = folder(tmp_path / "sim", 0), folder(tmp_path / "real", 90)
+    near, out = folder(tmp_path / "by_another", 80), tmp_path / "out"
+    cli_gap.gap(a, b, [*SIZE, "gap.stretch_s=0.5"], through=near, folder=out)
+    found = readings(out)
+    assert float(found["frechet_closed"]["value"]) > 50 and float(found["frechet_closed"]["low"]) > 0
+    assert found["frechet"]["pictures_a"] == "24" and "no network" in found["frechet"]["encoder"]
+    page = (out / "gap.html").read_text()
+    assert "by_another closes" in page and "colours and textures alone" in page and page.count("data:image/jpeg") > 20
+    assert "frechet_floor" in capsys.readouterr().out
+
+
+def test_without_a_bridge_the_page_tells_a_gap_from_none(tmp_path: Path) -> None:
+    a, b, twin = folder(tmp_path / "a", 0), folder(tmp_path / "b", 90), folder(tmp_path / "twin", 1)
+    cli_gap.gap(a, b, [*SIZE, "gap.stretch_s=0.3"], folder=tmp_path / "far")
+    cli_gap.gap(a, twin, [*SIZE, "gap.stretch_s=0.3"], folder=tmp_path / "near")
+    assert "times</b> as far apart as two halves" in (tmp_path / "far" / "gap.html").read_text()
+    near = (tmp_path / "near" / "gap.html").read_text()
+    assert "No gap is shown" in near and "closed, %" not in near
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "I;16", "P"])
+def test_pictures_of_all_modes_and_sizes_go_together(mode: str, tmp_path: Path) -> None:
+    a, b = folder(tmp_path / "a", 0), folder(tmp_path / "b", 0, size=(20, 18))
+    for file in b.glob("[0-5].png"):
+        image = Image.open(file).convert("L")
+        wide = Image.fromarray(np.asarray(image).astype(np.uint16) * 257) if mode == "I;16" else image.convert(mode)
+        wide.save(file)
+    cli_gap.gap(a, b, SIZE, folder=tmp_path / "out")
+    assert float(readings(tmp_path / "out")["cmmd_before"]["value"]) < 5
+
+
+def test_folders_that_cannot_be_compared(tmp_path: Path) -> None:
+    a, one, none = folder(tmp_path / "a", 0), folder(tmp_path / "one", 0, count=1), tmp_path / "none"
+    none.mkdir()
+    with pytest.raises(DataError, match=r"none is in no format that causeway knows\. It is empty"):
+        cli_gap.gap(a, none, SIZE, folder=tmp_path / "out")
+    with pytest.raises(DataError, match="by_another holds 23 pictures, but a holds 24"):
+        cli_gap.gap(a, a, SIZE, through=folder(tmp_path / "by_another", 0, count=23), folder=tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"\[gap\] has no setting 'resample'. Did you mean 'resamples'"):
+        cli_gap.gap(a, a, ["gap.resample=3"], folder=tmp_path / "out")
+    with pytest.raises(DataError, match="There is no folder"):
+        cli_gap.gap(a, tmp_path / "nowhere", SIZE, folder=tmp_path / "out")
+    cli_gap.gap(a, one, SIZE, folder=tmp_path / "out")
+    assert set(readings(tmp_path / "out")) == {"style_before", "style_floor"}
+
+
+def test_a_ranking_is_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "s.csv").write_text("task,policy,simulated,real\nt,a,1,.9\nt,b,2,.5\nt,c,3,.1\n")
+    cli_gap.ranking(tmp_path / "s.csv", csv=tmp_path / "found.csv")
+    with open(tmp_path / "found.csv", newline="") as file:
+        (line,) = csv.DictReader(file)
+    assert float(line["pearson"]) == pytest.approx(-1) and float(line["mmrv"]) == pytest.approx(2 / 3)
+    assert "0.667" in capsys.readouterr().out
