@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from causeway import gap
-from causeway.between import instruments
+from causeway.config import instruments
 from causeway.data import Moments
 from causeway.errors import ConfigError, DataError
 from causeway.gap import Comparison, chosen, compare
@@ -34,15 +34,15 @@ def test_a_bridge_that_gives_the_others_look_closes_the_gap(sides: tuple[Moments
     redrawn = (shown(ours) + apart).clip(0, 255).astype(np.uint8)
     found = compare(QUICK, instruments(QUICK), ours, theirs, redrawn)
     for name in ("frechet", "kernel", "cmmd", "style"):
-        closed = found.reading(f"{name}_closed")
+        closed = found.readings.get(f"{name}_closed")
         assert closed and 60 < closed.value < 101 and closed.measure.low > 30, name
-    changed = found.reading("edges_changed")
+    changed = found.readings.get("edges_changed")
     assert changed and changed.value < 0.05 and found.counts == (60, 60)
 
 
 def test_what_is_not_redrawn_closes_nothing_and_changes_nothing(sides: tuple[Moments, Moments]) -> None:
     found = compare(QUICK, instruments(QUICK), *sides, shown(sides[0]))
-    for each in found.readings:
+    for each in found.readings.values():
         if each.name.endswith(("_closed", "_changed")) or each.name == "flicker":
             assert each.value == pytest.approx(0, abs=1e-5), each.name
             assert np.allclose(each.drawn, 0, atol=1e-4), each.name
@@ -51,9 +51,9 @@ def test_what_is_not_redrawn_closes_nothing_and_changes_nothing(sides: tuple[Mom
 def test_a_domain_is_no_farther_from_itself_than_its_noise_floor(moments: Callable[..., Moments]) -> None:
     found = compare(QUICK, instruments(QUICK), moments(60, seed=0), moments(60, seed=1))
     for name in ("frechet", "cmmd", "kernel"):
-        before, floor = found.reading(f"{name}_before"), found.reading(f"{name}_floor")
+        before, floor = found.readings.get(f"{name}_before"), found.readings.get(f"{name}_floor")
         assert before and floor and before.value < np.quantile(floor.drawn, 0.99), name
-    assert found.reading("frechet") is None and not found.changed, "nothing was redrawn"
+    assert "frechet" not in found.readings and not found.changed, "nothing was redrawn"
 
 
 def test_the_channels_that_carry_the_gap() -> None:
@@ -72,7 +72,7 @@ def test_flicker_is_what_the_clips_own_change_does_not_explain(moments: Callable
     ours = replace(ours, frames=frames)
 
     def flicker(redrawn: np.ndarray) -> float:
-        found = compare(QUICK, instruments(QUICK), ours, ours, redrawn.astype(np.uint8)).reading("flicker")
+        found = compare(QUICK, instruments(QUICK), ours, ours, redrawn.astype(np.uint8)).readings.get("flicker")
         assert found
         return found.value
 
@@ -83,7 +83,7 @@ def test_flicker_is_what_the_clips_own_change_does_not_explain(moments: Callable
 
 def test_flicker_needs_neighbours(moments: Callable[..., Moments]) -> None:
     ours = moments(40).select(np.arange(0, 40, 2))
-    assert compare(QUICK, instruments(QUICK), ours, ours, shown(ours)).reading("flicker") is None
+    assert compare(QUICK, instruments(QUICK), ours, ours, shown(ours)).readings.get("flicker") is None
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
@@ -121,7 +121,7 @@ def test_too_few_stretches_are_left_whole_and_have_no_noise_floor(moments: Calla
     halves = Halves(ours, theirs, 1e6, 10)
     assert halves.of_ours(np.sum).tolist() == [40.0] * 10 and np.isnan(halves.of_theirs(np.sum)).all()
     found = compare(Comparison(resamples=10, stretch_s=1e6), instruments(QUICK), ours, theirs)
-    assert all(np.isnan(each.measure.low) for each in found.readings)
+    assert all(np.isnan(each.measure.low) for each in found.readings.values())
 
 
 def test_what_is_taken_are_short_clips_spread_evenly(moments: Callable[..., Moments]) -> None:
@@ -137,14 +137,17 @@ def test_a_report_is_read_as_it_was_written(sides: tuple[Moments, Moments], tmp_
     gap.save(tmp_path / "gap.npz", found)
     read = gap.load(tmp_path / "gap.npz")
     assert read.encoder == found.encoder and read.counts == found.counts
-    assert str([each[:6] for each in read.readings]) == str([each[:6] for each in found.readings])
-    assert all(np.array_equal(a.drawn, b.drawn, equal_nan=True) for a, b in zip(read.readings, found.readings))
+    assert str([each[:6] for each in read.readings.values()]) == str([each[:6] for each in found.readings.values()])
+    assert all(
+        np.array_equal(a.drawn, b.drawn, equal_nan=True)
+        for a, b in zip(read.readings.values(), found.readings.values())
+    )
     assert np.array_equal(read.channels, found.channels) and read.changed.keys() == found.changed.keys()
 
 
 def test_one_picture_has_a_style_and_nothing_else(moments: Callable[..., Moments]) -> None:
     ours, one = moments(30), moments(30, seed=1).select(np.array([3]))
-    names = {each.name for each in compare(QUICK, instruments(QUICK), ours, one).readings}
+    names = set(compare(QUICK, instruments(QUICK), ours, one).readings)
     assert names == {"style_before", "style_floor"}
     with pytest.raises(DataError, match="B holds no pictures"):
         compare(QUICK, instruments(QUICK), ours, one.select(np.zeros(0, np.int64)))

@@ -53,10 +53,10 @@ def test_both_domains_get_the_runs_seed_and_the_target_its_source(
     e = one.experiment
     both = e.picture, 2, one.cache, 5
     sides = [("source", e.source, *both, None), ("target", e.target, *both, "source")]
-    assert told == [*[(*side, True, 3) for side in sides], ("source", "target", 2)]
+    assert told == [*[(*side, True, 3, True) for side in sides], ("source", "target", 2)]
     told.clear()
     run.domains(one, decode=False)
-    assert told == [*[(*side, False, 3) for side in sides], ("source", "target", 2)], "all else is looked at"
+    assert told == [*[(*side, False, 3, True) for side in sides], ("source", "target", 2)], "all else is looked at"
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ from causeway import config, evaluate, results, run
 from causeway.data import Spec
 from causeway.errors import ConfigError, DataError, Interrupted, InUse
 from causeway.evaluate import Measure
+from causeway.links import Planned
 from causeway.metrics import Trace
 from causeway.results import table, verdict, write_csv
-from causeway.study import Planned, Study, carry_out, plan
+from causeway.study import Study, carry_out, plan
 from planning import EXPERIMENT, planned
 
 METRICS = {name: config.component("metric", name).build() for name in ("mae", "success")}
@@ -34,7 +35,9 @@ def finished(
     truth = np.zeros((2, 1), np.float32)
     traces = [Trace(str(i), truth + error + i, truth) for i in range(episodes)]
     traces += [Trace("x", truth, error="gone")] * crashed
-    made = SimpleNamespace(tested=done, trained=True, traces=traces, experiment=SimpleNamespace(seed=seed))
+    made = SimpleNamespace(
+        tested=done, driven=done, measured=False, trained=True, traces=traces, experiment=SimpleNamespace(seed=seed)
+    )
     return Planned(arm, tuple(point.items()), made)  # type: ignore[arg-type]
 
 

@@ -106,7 +106,7 @@ def test_an_arm_may_begin_from_a_run_outside_the_study(file: Path, tmp_path: Pat
         (["arms.a b.horizon=1"], "arm 'a b' gives folders their names: use letters, digits"),
         (["arms.tuned.start=plane"], r"arm 'tuned': start: there is no arm or run 'plane'. Did you mean 'plain'\?"),
         (["arms.tuned.start=tuned"], r"arm 'tuned': start names the arm itself"),
-        (["arms.plain.start=tuned"], r"start: the arms begin from one another in a circle, through (plain|tuned)-s0"),
+        (["arms.plain.start=tuned"], r"The arms need one another in a circle, through (plain|tuned)-s0"),
         (["baseline=plan"], r"baseline: there is no arm 'plan'. Did you mean 'plain'\?"),
         (["trian.steps=5"], r"The experiment has no setting 'trian'. Did you mean 'train'\?"),
         (["arms.plain.seeds=[1]"], r"arm 'plain': The experiment has no setting 'seeds'"),
@@ -123,5 +123,5 @@ def test_a_circle_beside_other_arms_is_found(length: int, file: Path) -> None:
     ring = "abc"[:length]
     arms = "\n".join(f'[arms.{arm}]\nstart = "{ring[i - 1]}"' for i, arm in enumerate(ring))
     file.write_text(f'{EXPERIMENT}\n{arms}\n[arms.d]\nstart = "a"')
-    with pytest.raises(ConfigError, match=r"the arms begin from one another in a circle, through [abcd]-s0"):
+    with pytest.raises(ConfigError, match=r"The arms need one another in a circle, through [abcd]-s0"):
         planned(file)

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import config, domain, redraw, run
-from .bridges import Bridge
 from .cache import Crop
 from .data import Moments
 from .errors import ConfigError, DataError
-from .gap import Comparison, Instruments, Report, chosen
+from .gap import Comparison, Report, chosen
 from .gap import compare as measured
 
 SIZE = domain.Picture(height=144, width=256)  # of pictures that no run says the size of
@@ -37,25 +36,17 @@ class Asked:
     picture: domain.Picture = SIZE  # of both; a bridge's run says the size itself
 
 
-def instruments(settings: Comparison) -> Instruments:
-    """Every distance and validator of the catalog, with the encoder that ``settings`` name."""
-    encoder = settings.encoder.build()
-    distances = {name: each.build() for name, each in config.every("distance").items()}
-    validators = {name: each.build() for name, each in config.every("validator").items()}
-    return Instruments(encoder, distances, validators)
-
-
 def compare(asked: Asked, cache: Path, through: Path | None = None) -> Compared:
     """The gap from a to b, and where ``through`` is the folder of a bridge's run, or of pictures that somebody else
     redrew those of a to, one by one, what is left of it. Raises ConfigError and DataError.
     """
     one = run.open_run(through) if through and (through / "config.toml").exists() else None
-    bridge = None if one is None else bridge_of(one)
+    bridge = None if one is None else run.bridge_of(one.folder)
     if one is not None and asked.picture != SIZE and asked.picture != one.experiment.picture:
         size = one.experiment.picture
         raise ConfigError(f"picture: {through} redraws pictures of {size.width}x{size.height}. Leave the size to it.")
     picture = asked.picture if one is None else one.experiment.picture
-    tools = instruments(asked.gap)
+    tools = config.instruments(asked.gap)
     sides = [_read(name, side, picture, cache) for name, side in (("a", asked.a), ("b", asked.b))]
     ours, theirs = (chosen(side, asked.gap.pictures) for side in sides)
     redrawn = None
@@ -64,14 +55,6 @@ def compare(asked: Asked, cache: Path, through: Path | None = None) -> Compared:
     elif through:
         redrawn = _by_another(through, sides[0], picture, cache)[ours.rows]
     return Compared(measured(asked.gap, tools, ours, theirs, redrawn), ours, theirs, redrawn)
-
-
-def bridge_of(one: run.Run) -> Bridge:
-    """The bridge that a finished run left. Raises ConfigError where it left something else."""
-    part = run.load_part(one.folder)
-    if not isinstance(part, Bridge):
-        raise ConfigError(f"{one.folder} holds a {type(part).__name__}, which redraws nothing. Name a run of a bridge.")
-    return part
 
 
 def _read(name: str, side: domain.Config, picture: domain.Picture, cache: Path) -> Moments:

@@ -177,7 +177,7 @@ def run(
     data: Data = None,
     folder: Folder = None,
     cache: Cache = None,
-    arm: Annotated[list[str] | None, typer.Option(help="Only this arm, and what it begins from; repeatable.")] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="Only this arm, and what it needs; repeatable.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
     allow_failures: Annotated[bool, typer.Option(help="Exit 0 even if episodes crashed.")] = False,
 ) -> None:

@@ -8,12 +8,15 @@ import tomllib
 import typing
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from . import catalog
 from .errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from .gap import Comparison, Instruments
 
 Tree = dict[str, Any]  # a TOML document
 T = TypeVar("T")
@@ -108,6 +111,26 @@ def component(kind: str, table: Any, where: str = "") -> Any:
 def every(kind: str) -> dict[str, Any]:
     """The Config of every component of a kind, with its default settings, by name."""
     return {name: component(kind, name) for name in catalog.names(kind)}
+
+
+def instruments(settings: "Comparison") -> "Instruments":
+    """What a gap is measured with: the encoder that the ``settings`` name, every distance and every validator."""
+    from .gap import Instruments  # which brings what draws and learns, and who only reads settings needs none of it
+
+    distances = {name: each.build() for name, each in every("distance").items()}
+    validators = {name: each.build() for name, each in every("validator").items()}
+    return Instruments(settings.encoder.build(), distances, validators)
+
+
+def readings() -> list[str]:
+    """The names of what a bridge is measured by."""
+    distances, validators = catalog.names("distance"), catalog.names("validator")
+    return [
+        *distances,
+        *(f"{name}_closed" for name in distances),
+        *(f"{name}_changed" for name in validators),
+        "flicker",
+    ]
 
 
 def metrics(own: Any) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def readings(report: Any, path: Path) -> None:
     """Print every number of a gap's report and write it to ``path``."""
     table = Table("number", "value", "95 % interval", "unit", box=None)
     lines = [["number", "value", "low", "high", "unit", "version", "encoder", "pictures_a", "pictures_b"]]
-    for each in report.readings:
+    for each in report.readings.values():
         value, low, high = each.measure
         bounds = "–" if math.isnan(low) else f"[{low:.4g}, {high:.4g}]"
         table.add_row(each.name, f"{value:.4g}", bounds, each.unit)

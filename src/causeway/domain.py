@@ -42,6 +42,8 @@ class Config:
     test_dataset: Any = None  # recordings to test on; without them a share of ``dataset`` is held out
     labeller: Any = None  # guesses the actions of moments nobody demonstrated
     simulator: Any = None  # a world to be tested in, closed loop
+    through: str = ""  # a bridge's run, or arm, that redraws what is trained on, and the target's camera once deployed
+    validator: Any = None  # has redrawn pictures whose content changed too much stay as they were
     episodes: int | Literal["all"] = "all"  # how many of the dataset's are used at all, the first ones
     limit: int | Literal["all"] = "all"  # how many moments keep their next T actions for training; 0 leaves none
     tune: float = 0.15  # share of the time blocks kept for choosing settings
@@ -70,11 +72,13 @@ def build(
     source: Domain | None = None,
     decode: bool = True,
     history: int = 1,
+    demonstrated: bool = True,
 ) -> Domain:
     """The domain that ``config`` describes. With ``decode`` false pictures are blank and what is to be guessed has no
     guesses: all else that can be wrong shows in no time. ``seed`` draws the few shots; splits are the same for all.
 
-    Only a target, which has a ``source``, is tested; a labeller takes the units of its guesses from it.
+    Only a target, which has a ``source``, is tested; a labeller takes the units of its guesses from it. Actions are
+    needed only where it matters what was ``demonstrated``.
     """
     if config.dataset is None:
         raise ConfigError(f"[{name}] needs a dataset to train on.")
@@ -85,7 +89,7 @@ def build(
         say_once(
             f"[{name}] horizon = {horizon} is longer than any episode, of {longest} moments at most: actions repeat."
         )
-    if source is None and recorded.actions is None:
+    if demonstrated and source is None and recorded.actions is None:
         raise DataError(f"[{name}] {dataset.root} has no actions: nothing can be learned from it.")
     if source is not None and recorded.actions is None:  # nobody demonstrated: the actions are the source's
         recorded = replace(recorded, action_names=source.unlabelled.action_names)
@@ -96,7 +100,7 @@ def build(
         agreement.refuse_overlap(name, dataset, other)
         test = read(name, other, config.crop, picture, horizon, cache, decode, history)
         agreement.refuse_other_kind(name, recorded, test)
-    if source is not None and config.simulator is None and (not len(test) or test.actions is None):
+    if demonstrated and source is not None and config.simulator is None and (not len(test) or test.actions is None):
         raise DataError(
             f"[{name}] there is nothing to test on: it needs a simulator, or recordings with actions as test_dataset, "
             "or a held_out share of its own."

@@ -146,10 +146,17 @@ def _widest(values: Sequence[float], drawn: NDArray[np.float64], episodes: int) 
     if episodes < FEWEST:
         return math.nan, math.nan
     low, high = _percentiles(drawn)
-    if len(values) > 1:
-        half = STUDENT[min(len(values) - 1, len(STUDENT)) - 1] * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-        low, high = min(low, float(np.mean(values)) - half), max(high, float(np.mean(values)) + half)
-    return low, high
+    below, above = student(values)
+    return min(low, below), max(high, above)
+
+
+def student(values: Sequence[float]) -> tuple[float, float]:
+    """Student's 95 % interval of the mean of a few runs' ``values``; nothing but the mean for a single one."""
+    middle = float(np.mean(values))
+    if len(values) < 2:
+        return middle, middle
+    half = STUDENT[min(len(values) - 1, len(STUDENT)) - 1] * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return middle - half, middle + half
 
 
 def _resample(runs: Sequence[Sequence[Trace]], metric: Metric) -> NDArray[np.float64]:

@@ -8,11 +8,12 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from .evaluate import Measure
+from .links import Planned
 from .metrics import Trace
 from .results import Row
-from .study import Planned, Study
+from .study import Study
 
-FIRST = ("success", "correlation", "completion")  # read first where measured, unless the study names another
+FIRST = ("success", "correlation", "completion", "cmmd_closed")  # read first where measured, unless one is named
 ENOUGH_SEEDS = 3  # fewer say nothing of how far trainings differ
 EVIDENCE = ("better", "worse")  # verdicts that say something; any other says that nothing is shown
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from . import clouds, film, findings, plots, run, splits
+from . import clouds, crossing, film, findings, plots, redraw, run, splits
 from .agent import Agent
 from .bridges import identity
 from .clouds import Clouds
@@ -19,6 +19,7 @@ from .pictures import SMALL, enlarged, picture, uri
 from .study import Study
 
 SAMPLES = 8  # pictures of each domain
+REDRAWN = 6  # pictures that bridges redraw
 FAILED = 6  # failures that are shown
 LONGEST_S = 60.0  # of a recording whose actions are drawn
 
@@ -79,6 +80,23 @@ def hang(study: Study, tested: Sequence[Tested], found: Finding, order: list[str
     known = film.rightward(e.source) and film.rightward(e.target)
     shown = _samples(best), seen, scatters, _failures(best), _predictions(both, order)
     return Gallery(best, base, _clips(best), film.seen_from_above(e.target), known, *shown)
+
+
+def crossed(study: Study, order: list[str]) -> dict[str, list[str]]:
+    """A few of the pictures that bridges are measured on, as they were and as the first seed of each arm has them."""
+    found: dict[str, list[str]] = {}
+    for arm in order:
+        one = next((p.run for p in study.runs if p.arm == arm and p.run.measured), None)
+        if one is None:
+            continue
+        e = one.experiment
+        ours, _ = crossing.between(e.gap, e.method.to, *run.domains(one))
+        few = ours.select(clouds.spread(len(ours), REDRAWN))
+        if not found:
+            found[""] = [uri(enlarged(picture(images), SMALL)) for images in few.frames[few.rows]]
+        redrawn = redraw.through(run.bridge_of(one.folder), few)
+        found[arm] = [uri(enlarged(picture(images), SMALL)) for images in redrawn]
+    return found
 
 
 def _open(tested: Sequence[Tested], arm: str, point: str, order: list[str], other: Shown | None) -> Shown:

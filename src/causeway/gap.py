@@ -3,7 +3,7 @@ it is on halves of the pictures, from which intervals and comparisons are made."
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,14 @@ from .disk import whole
 from .distances import Distance, Rows, products
 from .encoders import Encoder, Look, pixels
 from .errors import ConfigError, DataError
-from .evaluate import LEVEL, Measure
+from .evaluate import LEVEL, Measure, student
 from .halves import Halves
 from .progress import track
 from .validators import Validator
 
 Seen = NDArray[np.float32]  # (N, V * D), what a distance keeps of N moments
 CHUNK = 8  # pictures looked at at once
+FREE = (-math.inf, math.inf)  # of a difference
 BOUNDS = (0.0, math.inf)  # of what is a mean of changes
 CLIP = 8  # moments that are taken together, where not all are: flicker needs neighbours
 
@@ -66,12 +67,9 @@ class Report(NamedTuple):
 
     encoder: str
     counts: tuple[int, int]  # pictures of A and of B
-    readings: tuple[Reading, ...]
+    readings: Mapping[str, Reading]  # by their names
     changed: Mapping[str, NDArray[np.float64]]  # by validator, how much the content of each picture of A changed
     channels: NDArray[np.float64]  # (D,) share of the distance of the mean features that each channel carries, A to B
-
-    def reading(self, name: str) -> Reading | None:
-        return next((each for each in self.readings if each.name == name), None)
 
 
 class Instruments(NamedTuple):
@@ -109,7 +107,9 @@ def compare(
     if redrawn is not None and (flicker := _flicker(ours, redrawn, halves)):
         readings.append(flicker)
     channels = carriers(a.vectors, b.vectors)
-    return Report(tools.encoder.name, (len(ours), len(theirs)), tuple(readings), changed, channels)
+    return Report(
+        tools.encoder.name, (len(ours), len(theirs)), {each.name: each for each in readings}, changed, channels
+    )
 
 
 def about(value: float, drawn: NDArray[np.float64], bounds: tuple[float, float]) -> Measure:
@@ -118,6 +118,27 @@ def about(value: float, drawn: NDArray[np.float64], bounds: tuple[float, float])
         return Measure(value, math.nan, math.nan)
     low, high = value - drawn.mean() + np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Measure(value, float(np.clip(low, *bounds)), float(np.clip(high, *bounds)))
+
+
+def average(runs: Sequence[Reading]) -> Measure:
+    """One number over several runs: its mean, and the hull of the pictures' interval and of Student's over the runs."""
+    values = [each.value for each in runs]
+    found = about(float(np.mean(values)), np.mean([each.drawn for each in runs], 0), runs[0].bounds)
+    return _hull(found, values, runs[0].bounds)
+
+
+def difference(pairs: Sequence[tuple[Reading, Reading]]) -> Measure:
+    """Ours minus theirs, run by run and half by half, which are the same pictures for both."""
+    values = [ours.value - theirs.value for ours, theirs in pairs]
+    drawn = np.mean([ours.drawn - theirs.drawn for ours, theirs in pairs], 0)
+    return _hull(about(float(np.mean(values)), drawn, FREE), values, FREE)
+
+
+def _hull(found: Measure, values: Sequence[float], bounds: tuple[float, float]) -> Measure:
+    if math.isnan(found.low):
+        return found
+    low, high = np.clip(student(values), *bounds)
+    return Measure(found.value, min(found.low, float(low)), max(found.high, float(high)))
 
 
 def chosen(moments: Moments, most: int) -> Moments:
@@ -255,8 +276,8 @@ def _pictures(moments: Moments) -> str:
 def save(path: Path, report: Report) -> None:
     """A report as one ``.npz``: arrays, and a JSON line of everything else."""
     head = {"encoder": report.encoder, "counts": report.counts, "changed": list(report.changed)}
-    head["readings"] = [each[:6] for each in report.readings]
-    arrays = {f"drawn/{number}": each.drawn for number, each in enumerate(report.readings)}
+    head["readings"] = [each[:6] for each in report.readings.values()]
+    arrays = {f"drawn/{number}": each.drawn for number, each in enumerate(report.readings.values())}
     arrays |= {f"changed/{name}": each for name, each in report.changed.items()} | {"channels": report.channels}
     with whole(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, head=np.array(json.dumps(head)), **arrays)  # type: ignore[arg-type]
@@ -271,4 +292,6 @@ def load(path: Path) -> Report:
             for number, said in enumerate(head["readings"])
         )
         changed = {name: arrays[f"changed/{name}"] for name in head["changed"]}
-        return Report(head["encoder"], tuple(head["counts"]), tuple(readings), changed, arrays["channels"])
+        return Report(
+            head["encoder"], tuple(head["counts"]), {each.name: each for each in readings}, changed, arrays["channels"]
+        )

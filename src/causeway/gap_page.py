@@ -57,16 +57,16 @@ class Kept(NamedTuple):
 
 def lines(report: Report) -> list[Line]:
     """The distances of a report, a line each."""
-    by_name = {each.name: each for each in report.readings}
-    names = [each.name.removesuffix("_before") for each in report.readings if each.name.endswith("_before")]
-
-    def measure(name: str) -> Measure | None:
-        return by_name[name].measure if name in by_name else None
-
     found = []
-    for name in names:
-        before, floor = by_name[f"{name}_before"], by_name[f"{name}_floor"]
-        found.append(Line(name, before.unit, before.measure, measure(name), measure(f"{name}_closed"), spread(floor)))
+    for name, before in report.readings.items():
+        if not name.endswith("_before"):
+            continue
+        short = name.removesuffix("_before")
+        after, closed = (report.readings.get(each) for each in (short, f"{short}_closed"))
+        floor = spread(report.readings[f"{short}_floor"])
+        found.append(
+            Line(short, before.unit, before.measure, after and after.measure, closed and closed.measure, floor)
+        )
     return found
 
 
@@ -83,7 +83,7 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path) -> None:
     report, ours, theirs, redrawn = compared
     table = lines(report)
     lead = next((line for name in LEADS for line in table if line.name == name), table[0])
-    flicker = report.reading("flicker")
+    flicker = report.readings.get("flicker")
     shares = np.sort(report.channels)[::-1].cumsum()
     page: dict[str, Any] = {
         "a": names[0],
@@ -125,13 +125,11 @@ def _kept(name: str, report: Report, ours: Moments, redrawn: NDArray[np.uint8]) 
     count = min(SHOWN, len(order))
     middle = (len(order) - count) // 2
     places = {"most changed": order[:count], "median": order[middle : middle + count], "least changed": order[-count:]}
-    reading = report.reading(f"{name}_changed")
-    assert reading is not None
     rows = {
         word: [Pair(_uri(ours.frames[ours.rows[i]]), _uri(redrawn[i]), float(change[i])) for i in chosen]
         for word, chosen in places.items()
     }
-    return Kept(name, reading.measure, rows)
+    return Kept(name, report.readings[f"{name}_changed"].measure, rows)
 
 
 def _samples(moments: Moments) -> list[str]:

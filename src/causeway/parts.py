@@ -1,5 +1,6 @@
 """What a run leaves in part.safetensors: weights, and in their head the shapes and names they fit."""
 
+import hashlib
 import json
 import math
 from dataclasses import replace
@@ -57,6 +58,14 @@ def fits(folder: Path) -> tuple[Spec, Names]:
 def rate_hz(folder: Path) -> float:
     """Moments a second of what a finished run learned from; nan where that was never written down."""
     return float(_head(folder).get("rate_hz", math.nan))
+
+
+def digest(folder: Path) -> str:
+    """A word that changes with the part that a run left, and with its settings."""
+    word = hashlib.sha256()
+    for name in ("part.safetensors", "config.toml"):
+        word.update((folder / name).read_bytes())
+    return word.hexdigest()[:16]
 
 
 def reason(error: RuntimeError) -> str:

@@ -74,7 +74,7 @@ class Settings(NamedTuple):
 
 def write(study: Study, rows: Sequence[Row], path: Path) -> None:
     """Write the page of ``study``, whose table is ``rows``, from what is done so far."""
-    tested = [Tested(p, p.run.traces) for p in study.runs if p.run.tested]
+    tested = [Tested(p, p.run.traces) for p in study.runs if p.run.driven]
     found, order = findings.find(study, rows), findings.arms(study)
     closed = any(p.run.experiment.target.simulator is not None for p in study.runs)  # driven, not along recordings
     lead, numbers = findings.headline(study, found)
@@ -87,7 +87,7 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "numbers": numbers,
         "said": [*findings.failures(study), *(findings.context(study, rows, found) if found else [])],
         "unsure": any(row.verdict == "too few to tell" for row in rows),
-        "done": len(tested),
+        "done": sum(p.run.tested for p in study.runs),
         "missing": [p.run.folder.name for p in study.runs if not p.run.tested],
         "faults": {p.run.folder.name: fault for p in study.runs if (fault := findings.fault(p))},
         "crashed": [(one.planned, trace) for one in tested for trace in one.traces if trace.error],
@@ -101,7 +101,9 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "command": command(),
     }
     if found:
-        page |= _numbers(study, rows, found, order) | gallery.hang(study, tested, found, order)._asdict()
+        page |= _numbers(study, rows, found, order) | {"redrawn": gallery.crossed(study, order)}
+        if runs_of(tested, found.best.arm, found.point):
+            page |= gallery.hang(study, tested, found, order)._asdict()
     with whole(path) as temporary:
         temporary.write_text(render("report.html", page), encoding="utf-8")
 

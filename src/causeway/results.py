@@ -4,13 +4,17 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from . import evaluate
+from . import evaluate, gap
 from .disk import whole
 from .evaluate import Measure
+from .gap import Report
 from .metrics import Metric, Trace
 from .study import Study
+
+T = TypeVar("T")
+ABOUT = ("_before", "_floor")  # readings that no bridge changes
 
 
 class Row(NamedTuple):
@@ -35,7 +39,7 @@ def table(study: Study, metrics: Mapping[str, Metric]) -> list[Row]:
     """Every arm, point and metric over the finished seeds, each beside the baseline at the same point."""
     traces: dict[tuple[str, str], dict[int, list[Trace]]] = {}
     for p in study.runs:
-        if p.run.tested:
+        if p.run.driven:
             traces.setdefault((p.arm, p.label), {})[p.run.experiment.seed] = p.run.traces
     rows = []
     for (arm, label), by_seed in traces.items():
@@ -52,16 +56,40 @@ def table(study: Study, metrics: Mapping[str, Metric]) -> list[Row]:
             about = name, metric.version, metric.direction, metric.unit
             own = tuple(metric.measure(evaluate.scored(run_traces)) for run_traces in runs)
             rows.append(Row(arm, label, *about, *counts, measured, against, verdict(against, metric.direction), own))
+    return rows + bridges(study)
+
+
+def bridges(study: Study) -> list[Row]:
+    """What the runs that left a bridge are measured by, beside the baseline's on the same halves of the pictures."""
+    reports: dict[tuple[str, str], dict[int, Report]] = {}
+    for p in study.runs:
+        if p.run.measured:
+            reports.setdefault((p.arm, p.label), {})[p.run.experiment.seed] = gap.load(p.run.folder / "gap.npz")
+    rows = []
+    for (arm, label), by_seed in reports.items():
+        base = {} if arm == study.baseline else _baseline(study, label, reports)
+        own = [report.readings for report in by_seed.values()]
+        shared = [(by_seed[seed].readings, base[seed].readings) for seed in sorted(by_seed.keys() & base.keys())]
+        count = sum(report.counts[0] for report in by_seed.values())
+        for name, first in own[0].items():
+            if name.endswith(ABOUT) or not all(name in each for each in (*own, *(theirs for _, theirs in shared))):
+                continue
+            pairs = [(ours[name], theirs[name]) for ours, theirs in shared]
+            against = gap.difference(pairs) if pairs else None
+            read = [each[name] for each in own]
+            if any(math.isnan(each.value) for each in read):  # a share of no gap at all
+                continue
+            about = name, first.version, first.direction, first.unit, len(own), count, 0
+            values = tuple(each.value for each in read)
+            rows.append(Row(arm, label, *about, gap.average(read), against, verdict(against, first.direction), values))
     return rows
 
 
-def _baseline(
-    study: Study, label: str, traces: Mapping[tuple[str, str], dict[int, list[Trace]]]
-) -> dict[int, list[Trace]]:
+def _baseline(study: Study, label: str, tested: Mapping[tuple[str, str], dict[int, T]]) -> dict[int, T]:
     """The baseline at the same point, or wherever it stands if it has but one point."""
-    if (study.baseline, label) in traces:
-        return traces[study.baseline, label]
-    own = [runs for (arm, _), runs in traces.items() if arm == study.baseline]
+    if (study.baseline, label) in tested:
+        return tested[study.baseline, label]
+    own = [runs for (arm, _), runs in tested.items() if arm == study.baseline]
     return own[0] if len(own) == 1 else {}
 
 

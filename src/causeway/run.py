@@ -11,15 +11,16 @@ import tomli_w
 import torch
 from torch import nn
 
-from . import agreement, config, domain, driving, environment, evaluate, parts, ranks, splits
+from . import agreement, config, crossing, domain, driving, environment, evaluate, gap, parts, ranks, redraw, splits
 from .actions import direct
 from .agent import Agent
-from .bridges import identity
+from .bridges import Bridge, identity
 from .config import Tree
 from .data import Domain
 from .disk import exclusive, whole
 from .errors import ConfigError, nearest
 from .evaluate import Evaluation
+from .gap import Comparison
 from .metrics import Trace
 from .monitors import none
 from .policies import Policy
@@ -44,6 +45,7 @@ class Experiment:
     execute: int = 1  # of these, how many are carried out before the next look; more is faster and steadier, and later
     history: int = 1  # O, frames seen at once, the last ones; raising it shows how things move, slower
     seed: int = 0  # of everything drawn at random
+    gap: Comparison = field(default_factory=Comparison)  # how a bridge that was trained is measured
     start: str = ""  # folder of a finished run, or in a study an arm, whose part this one begins from
 
     def __post_init__(self) -> None:
@@ -70,11 +72,21 @@ class Run:
 
     @property
     def tested(self) -> bool:
+        return self.driven or self.measured
+
+    @property
+    def driven(self) -> bool:
+        """Whether it was tested as a policy is."""
         return (self.folder / "target.npz").exists()
 
     @property
+    def measured(self) -> bool:
+        """Whether it was tested as a bridge is."""
+        return (self.folder / "gap.npz").exists()
+
+    @property
     def begun(self) -> bool:
-        return any((self.folder / name).exists() for name in ("last.pt", "part.safetensors", "target.npz"))
+        return self.tested or any((self.folder / name).exists() for name in ("last.pt", "part.safetensors"))
 
     @property
     def error(self) -> str:
@@ -84,8 +96,14 @@ class Run:
 
     @property
     def traces(self) -> list[Trace]:
-        """How its test in the target went."""
-        return evaluate.load(self.folder / "target.npz")
+        """How its test in the target went, of a policy; nothing of a bridge."""
+        return evaluate.load(self.folder / "target.npz") if self.driven else []
+
+    @property
+    def filled(self) -> Tree:
+        """The resolved settings with the places filled in."""
+        tree: Tree = config.fill(self.tree, self.places)
+        return tree
 
     @property
     def cache(self) -> Path:
@@ -124,12 +142,22 @@ def open_run(folder: Path, data: Path | None = None, cache: Path | None = None) 
     return build(tree, folder, where, cache or (kept if kept.exists() else None))
 
 
+def acts(method: Any) -> bool:
+    """Whether a method (its Config) learns from demonstrations, and leaves a policy; else pictures are all it needs."""
+    return bool(getattr(method, "demonstrated", True))
+
+
 def domains(run: Run, decode: bool = True) -> tuple[Domain, Domain]:
     """The two domains of a run, with its seed's few shots; blank pictures unless ``decode``, to see what is wrong."""
     e = run.experiment
-    source = domain.build("source", e.source, e.picture, e.horizon, run.cache, e.seed, None, decode, e.history)
-    target = domain.build("target", e.target, e.picture, e.horizon, run.cache, e.seed, source, decode, e.history)
-    agreement.refuse_mismatch(source, target, e.horizon)
+    shown = e.picture, e.horizon, run.cache, e.seed
+    needed = acts(e.method)
+    source = domain.build("source", e.source, *shown, None, decode, e.history, needed)
+    target = domain.build("target", e.target, *shown, source, decode, e.history, needed)
+    if needed:
+        agreement.refuse_mismatch(source, target, e.horizon)
+    if decode:
+        return _redrawn(run, source, e.source), _redrawn(run, target, e.target)
     return source, target
 
 
@@ -148,7 +176,12 @@ def work(run: Run) -> None:
                 train_part(run, source, target)
             else:
                 ranks.train(run.folder)
-        evaluate.save(run.folder / "target.npz", test(run, target))
+        e = run.experiment
+        if acts(e.method):
+            evaluate.save(run.folder / "target.npz", test(run, target))
+        else:
+            found = crossing.measure(bridge_of(run.folder), e.gap, e.method.to, source, target)
+            gap.save(run.folder / "gap.npz", found)
 
 
 @contextmanager
@@ -209,6 +242,25 @@ def train_part(run: Run, source: Domain, target: Domain) -> None:
         parts.save(run.folder, method.part, target)
 
 
+def _redrawn(run: Run, side: Domain, settings: domain.Config) -> Domain:
+    """The side as the bridge that its settings name redraws it; as it is where they name none."""
+    if not settings.through:
+        return side
+    folder, encoder, judge = Path(settings.through), run.experiment.gap.encoder, None
+    if settings.validator is not None:
+        judge = redraw.Judge(settings.validator.build(), encoder.build())
+    word = f"{parts.digest(folder)} {settings.validator} {encoder}"
+    return crossing.redrawn(side, bridge_of(folder), judge, word)
+
+
+def bridge_of(folder: Path) -> Bridge:
+    """The bridge that the finished run in ``folder`` left. Raises ConfigError where it left something else."""
+    part = load_part(folder)
+    if not isinstance(part, Bridge):
+        raise ConfigError(f"{folder} holds a {type(part).__name__}, which redraws nothing. Name a run of a bridge.")
+    return part
+
+
 def test(run: Run, target: Domain) -> list[Trace]:
     """The traces of a trained run in the target: closed loop if there is a simulator, else along the test recording."""
     if target.simulator is not None:
@@ -246,7 +298,8 @@ def deploy(run: Run) -> Agent:
     action, monitor = e.action.build(), e.monitor.build()
     for between in (action, monitor):
         between.refuse_other_actions(names.actions)
-    return Agent(policy, e.bridge.build(), action, monitor, e.execute, names)
+    bridge = bridge_of(Path(e.target.through)) if e.target.through else e.bridge.build()
+    return Agent(policy, bridge, action, monitor, e.execute, names)
 
 
 def load_part(folder: Path) -> nn.Module:

@@ -12,6 +12,7 @@ from .config import Tree
 from .data import Domain
 from .disk import exclusive, made
 from .errors import ConfigError, DataError, nearest
+from .links import Planned, linked, refuse_circles
 from .metrics import Metric
 from .progress import say_once
 from .run import Run, flat
@@ -33,25 +34,6 @@ class Study:
     folder: Path
     metrics: Mapping[str, Metric] = field(default_factory=dict)  # by the names they have in the table
     headline: str = ""  # the metric that the page speaks of first; "" leaves it to what was measured
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One run of a study: an arm, at one point of the sweep, with one seed."""
-
-    arm: str
-    point: tuple[tuple[str, Any], ...]  # the swept settings and their values
-    run: Run
-
-    @property
-    def start(self) -> Path | None:
-        """The folder of the run that this one begins from, if any."""
-        return Path(self.run.experiment.start) if self.run.experiment.start else None
-
-    @property
-    def label(self) -> str:
-        """The swept settings in a few letters, e.g. ``limit=20``."""
-        return " ".join(f"{key.rsplit('.', 1)[-1]}={value}" for key, value in self.point)
 
 
 def plan(path: Path, folder: Path, overrides: Iterable[str], data: Path | None, cache: Path | None = None) -> Study:
@@ -84,13 +66,13 @@ def plan(path: Path, folder: Path, overrides: Iterable[str], data: Path | None, 
     if len(set(folders)) < len(folders):
         twin = next(name for name in folders if folders.count(name) > 1)
         raise ConfigError(f"Two runs would share the folder {twin}: a value of the sweep stands twice, or nearly.")
-    linked = [_linked(p, planned, arms, data, cache) for p in planned]
-    _refuse_circles(linked)
+    connected = [linked(p, planned, arms, data, cache) for p in planned]
+    refuse_circles(connected)
     title = own.get("title", path.stem)
     metrics, first = config.metrics(own.get("metrics", {})), own.get("headline", "")
-    if first and first not in metrics:
-        raise ConfigError(f"headline: there is no metric '{first}'. {nearest(first, metrics)}")
-    runs = tuple(sorted(linked, key=lambda p: p.run.experiment.seed))  # all arms of a seed, then the next
+    if first and first not in (known := [*metrics, *config.readings()]):
+        raise ConfigError(f"headline: there is no metric '{first}'. {nearest(first, known)}")
+    runs = tuple(sorted(connected, key=lambda p: p.run.experiment.seed))  # all arms of a seed, then the next
     return Study(title, own.get("about", ""), seeds, baseline, runs, folder, metrics, first)
 
 
@@ -172,40 +154,10 @@ def _fault(tree: Tree, folder: Path, data: Path | None) -> str:
     return ""
 
 
-def _linked(planned: Planned, others: Sequence[Planned], arms: Tree, data: Path | None, cache: Path | None) -> Planned:
-    """A run whose ``start`` names an arm begins from that arm's run of the same seed and the same point."""
-    start = planned.run.experiment.start
-    if start not in arms:
-        if start and not Path(start).is_dir():
-            raise ConfigError(f"arm '{planned.arm}': start: there is no arm or run '{start}'. {nearest(start, arms)}")
-        return planned
-    if start == planned.arm:
-        raise ConfigError(f"arm '{planned.arm}': start names the arm itself.")
-    ours = dict(planned.point)
-    same_seed = [o for o in others if o.arm == start and o.run.experiment.seed == planned.run.experiment.seed]
-    same = [o for o in same_seed if all(ours.get(key, value) == value for key, value in o.point)]
-    chosen = same or same_seed
-    if len(chosen) != 1:
-        raise ConfigError(f"arm '{planned.arm}': start = '{start}' is not one run but {len(chosen)}.")
-    tree = config.merge(planned.run.tree, {"start": "{runs}/" + chosen[0].run.folder.name})
-    return Planned(planned.arm, planned.point, run.build(tree, planned.run.folder, data, cache))
-
-
-def _refuse_circles(planned: Sequence[Planned]) -> None:
-    before = {p.run.folder: p.start for p in planned}
-    for folder in before:
-        passed, at = {folder}, before[folder]
-        while at in before:
-            if at in passed:
-                raise ConfigError(f"start: the arms begin from one another in a circle, through {at.name}.")
-            passed.add(at)
-            at = before[at]
-
-
 def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str]:
     """Do every run that is not done, ``jobs`` at a time, each in a process of its own when more than one.
 
-    With ``arms``, only those and the runs that they begin from. A run that fails leaves ``error.txt`` in its folder
+    With ``arms``, only those and the runs that they need. A run that fails leaves ``error.txt`` in its folder
     and the others go on; the names of those that failed are returned.
     """
     if jobs < 1:
@@ -224,10 +176,10 @@ def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str
         total, failed = len(wanted), dict[str, str]()
         done = total - len(todo)
         print(f"{study.title}: {total} runs, {done} done before.", flush=True)
-        while todo:  # runs that others begin from are finished first
+        while todo:  # runs that others need are finished first
             waiting = {p.run.folder for p in todo}
-            batch = [p for p in todo if p.start not in waiting]
-            todo = [p for p in todo if p.start in waiting]
+            batch = [p for p in todo if waiting.isdisjoint(p.before)]
+            todo = [p for p in todo if not waiting.isdisjoint(p.before)]
             for one, error in workers.finish([p.run for p in batch], jobs):
                 done += 1
                 name = one.folder.name
@@ -237,14 +189,14 @@ def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str
 
 
 def _wanted(study: Study, arms: Sequence[str]) -> list[Planned]:
-    """The runs of ``arms``, all if there are none, and whatever they begin from."""
+    """The runs of ``arms``, all if there are none, and whatever they need."""
     known = list(dict.fromkeys(p.arm for p in study.runs))
     for arm in arms:
         if arm not in known:
             raise ConfigError(f"There is no arm '{arm}'. {nearest(arm, known)}")
     chosen = [p for p in study.runs if not arms or p.arm in arms]
     while True:
-        needed = {p.start for p in chosen}
+        needed = {folder for p in chosen for folder in p.before}
         more = [p for p in study.runs if p not in chosen and p.run.folder in needed]
         if not more:
             return [p for p in study.runs if p in chosen]
@@ -272,15 +224,16 @@ def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:
     fitted: list[tuple[Any, bool, tuple[Any, ...]]] = []
     for p in todo:
         e = p.run.experiment
-        sides = e.source, e.target, e.picture, e.horizon, e.history
+        acted = run.acts(e.method)
+        sides = e.source, e.target, e.picture, e.horizon, e.history, acted
         try:
             refuse_absent(e.train)
             if (domains := next((domains for known, domains in seen if known == sides), None)) is None:
                 domains = run.domains(p.run, decode=False)
                 seen.append((sides, domains))
-                for name, metric in metrics.items():
+                for name, metric in metrics.items() if acted else ():
                     metric.refuse_other_actions(name, domains[1].unlabelled.action_names)
-            for between in (e.action, e.monitor):
+            for between in (e.action, e.monitor) if acted else ():
                 between.build().refuse_other_actions(domains[1].unlabelled.action_names)
             if (e.method, bool(e.start), sides) not in fitted:
                 e.method.rehearse(*domains, started=bool(e.start))

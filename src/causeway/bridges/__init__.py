@@ -1,7 +1,7 @@
 """Images of one domain in, images of the other out. One file per bridge."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ class Bridge(nn.Module, ABC):
 
     config: object = None  # the settings it was built from, where it has any
     learned: bool = False  # whether it has to be learned before it is of use
+    frozen: bool = False  # whether a part that never learns sees the pictures first: that is done once for each
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
@@ -31,8 +32,12 @@ class Bridge(nn.Module, ABC):
     def calibrate(self, ours: Moments, theirs: Moments) -> None:
         """Take what needs no steps from moments of the side to be redrawn, and of the one to look like."""
 
+    def seen(self, pictures: Tensor) -> Tensor:
+        """What ``cost`` is given of pictures (B, 3, H, W) in -1..1: what a ``frozen`` part makes of them, if any."""
+        return pictures
+
     def cost(self, ours: Tensor, theirs: Tensor, progress: float) -> Mapping[str, Tensor]:
-        """Loss terms of pictures of both sides, (B, 3, H, W) in -1..1 each; none where there is nothing to train."""
+        """Loss terms of what is ``seen`` of pictures of both sides; none where there is nothing to train."""
         return {}
 
     def clip(self, seed: int) -> None:
@@ -51,7 +56,7 @@ def quantized(pictures: Tensor) -> Tensor:
     return pictures.mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def redrawn(network: nn.Module, images: Tensor) -> Tensor:
+def redrawn(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """What a ``network`` on (B, 3, H, W) in -1..1 makes of (B, V, 3, H, W) uint8."""
-    drawn: Tensor = network(images.flatten(0, 1).float() / 127.5 - 1)
+    drawn = network(images.flatten(0, 1).float() / 127.5 - 1)
     return quantized((drawn + 1) / 2).view(images.shape)

@@ -1,0 +1,73 @@
+"""The runs of a study, and which of them need others finished: to begin from, or to have their pictures redrawn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import config, run
+from .config import Tree
+from .errors import ConfigError, nearest
+from .run import Run
+
+LINKS = ("start", "source.through", "target.through")  # settings that name an arm, or the folder of a run
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a study: an arm, at one point of the sweep, with one seed."""
+
+    arm: str
+    point: tuple[tuple[str, Any], ...]  # the swept settings and their values
+    run: Run
+
+    @property
+    def before(self) -> tuple[Path, ...]:
+        """The folders of the runs that this one needs finished: what it begins from, what redraws its pictures."""
+        return tuple(Path(value) for key in LINKS if (value := run.flat(self.run.filled).get(key)))
+
+    @property
+    def label(self) -> str:
+        """The swept settings in a few letters, e.g. ``limit=20``."""
+        return " ".join(f"{key.rsplit('.', 1)[-1]}={value}" for key, value in self.point)
+
+
+def linked(planned: Planned, others: Sequence[Planned], arms: Tree, data: Path | None, cache: Path | None) -> Planned:
+    """A run whose ``start`` or ``through`` names an arm needs that arm's run of the same seed and the same point."""
+    tree = planned.run.tree
+    for key, named in ((key, run.flat(tree).get(key, "")) for key in LINKS):
+        if named in arms:
+            change: Tree = {}
+            config.place(change, key, "{runs}/" + _run_of(named, key, planned, others).run.folder.name)
+            tree = config.merge(tree, change)
+        elif named and not Path(config.fill(named, planned.run.places)).is_dir():
+            raise ConfigError(f"arm '{planned.arm}': {key}: there is no arm or run '{named}'. {nearest(named, arms)}")
+    if tree == planned.run.tree:
+        return planned
+    return Planned(planned.arm, planned.point, run.build(tree, planned.run.folder, data, cache))
+
+
+def _run_of(arm: str, key: str, planned: Planned, others: Sequence[Planned]) -> Planned:
+    """The run of an ``arm`` that ``planned`` needs."""
+    if arm == planned.arm:
+        raise ConfigError(f"arm '{arm}': {key} names the arm itself.")
+    ours = dict(planned.point)
+    same_seed = [o for o in others if o.arm == arm and o.run.experiment.seed == planned.run.experiment.seed]
+    same = [o for o in same_seed if all(ours.get(name, value) == value for name, value in o.point)]
+    chosen = same or same_seed
+    if len(chosen) != 1:
+        raise ConfigError(f"arm '{planned.arm}': {key} = '{arm}' is not one run but {len(chosen)}.")
+    return chosen[0]
+
+
+def refuse_circles(planned: Sequence[Planned]) -> None:
+    before = {p.run.folder: p.before for p in planned}
+    for folder in before:
+        passed: set[Path] = set()
+        ahead = [folder]
+        while ahead:
+            at = ahead.pop()
+            if folder in before.get(at, ()):
+                raise ConfigError(f"The arms need one another in a circle, through {folder.name}.")
+            ahead += [each for each in before.get(at, ()) if each not in passed]
+            passed |= set(before.get(at, ()))

@@ -1,0 +1,104 @@
+"""Teach a small bridge to redraw as a large one does (Hinton et al. 2015), for cameras that do not wait.
+
+``start`` names the teacher's run or arm. It redraws ``pictures`` of the side it redraws once; the student then learns
+
+    L = |student(x) - teacher(x)| + |blur(student(x)) - blur(teacher(x))|
+
+from these pairs, mirrored in half of all draws: the first term minds places, the second colours over larger ones, which
+few wrong pixels do not outvote.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..bridges import Bridge, sample, student
+from ..data import Domain, Spec
+from ..errors import ConfigError
+from . import Cost, Method
+from .translation import Pictures
+
+COARSE = 8  # side in pixels of what is blurred together
+CHUNK = 8  # pictures the teacher redraws at once
+
+
+@dataclass(frozen=True)
+class Config:
+    """Who learns, and of how much."""
+
+    demonstrated: ClassVar[bool] = False  # pictures are all it learns from
+
+    bridge: Any = field(default_factory=student.Config)  # what learns; it must have a ``change`` to train
+    to: Literal["target", "source"] = "target"  # whose look the teacher gives
+    pictures: int = 400  # that the teacher redraws; more are more diverse, and take the teacher's time
+    batch: int = 16  # pairs a step
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.pictures < 1:
+            raise ConfigError("needs batch and pictures of 1 or more.")
+
+    def part_for(self, spec: Spec) -> Bridge:
+        bridge: Bridge = self.bridge.build()
+        return bridge
+
+    def rehearse(self, source: Domain, target: Domain, started: bool) -> None:
+        if not started:
+            raise ConfigError(
+                'A student needs a teacher: start = "ARM", an arm or the folder of a run that left a bridge.'
+            )
+        if not callable(getattr(self.part_for(target.spec), "change", None)):
+            raise ConfigError("[method.bridge] is no student: it has no change to train. Name student.")
+
+    def build(self, source: Domain, target: Domain, seed: int, start: nn.Module | None = None) -> "Distillation":
+        return Distillation(self, source, target, seed, start)
+
+
+class Distillation(Method):
+    """Pairs of pictures, before and after the teacher."""
+
+    def __init__(self, config: Config, source: Domain, target: Domain, seed: int, start: nn.Module | None):
+        super().__init__()
+        if not isinstance(start, Bridge):
+            raise ConfigError(f"start holds {type(start).__name__}, which redraws nothing. Name a run of a bridge.")
+        self.config, self.seed = config, seed
+        self.student: Any = config.part_for(target.spec)
+        ours = source if config.to == "target" else target
+        self.before = sample(ours.unlabelled, config.pictures)
+        self.after = _taught(start, self.before)
+
+    @property
+    def part(self) -> nn.Module:
+        bridge: nn.Module = self.student
+        return bridge
+
+    def batches(self, start: int) -> Iterator[Pictures]:
+        step = start
+        while True:
+            random = np.random.default_rng((self.seed, 50, self.rank, step))
+            chosen = torch.from_numpy(random.integers(len(self.before), size=self.config.batch))
+            pair = [side[chosen].float() / 127.5 - 1 for side in (self.before, self.after)]
+            mirrored = torch.from_numpy(random.random(len(chosen)) < 0.5)[:, None, None, None]
+            yield Pictures(*(torch.where(mirrored, side.flip(3), side) for side in pair))
+            step += 1
+
+    def cost(self, batch: Any, progress: float) -> Cost:
+        drawn = self.student.change(batch.ours)
+        near, far = ((a - b).abs().mean() for a, b in ((drawn, batch.theirs), (_coarse(drawn), _coarse(batch.theirs))))
+        return Cost({"places": near, "colours": far})
+
+
+@torch.no_grad()
+def _taught(teacher: Bridge, pictures: Tensor) -> Tensor:
+    """(N, 3, H, W) uint8 as the teacher redraws them, each as a clip of its own seed 0."""
+    teacher.eval()
+    teacher.clip(0)
+    parts = [teacher(pictures[start : start + CHUNK, None])[:, 0] for start in range(0, len(pictures), CHUNK)]
+    return torch.cat(parts)
+
+
+def _coarse(pictures: Tensor) -> Tensor:
+    return nn.functional.avg_pool2d(pictures, COARSE, ceil_mode=True)

@@ -1,0 +1,230 @@
+"""Bridges that are formulas, and the parts of those that learn: by hand."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from kornia.color import rgb_to_lab
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from causeway.bridges import colors, cut, fourier, small, style
+from causeway.bridges._networks import Generator, Patches
+from causeway.data import Moments
+from causeway.encoders import autoencoder, pixels
+from causeway.errors import ConfigError
+
+
+def painted(moments: Moments, scale: float, shift: float, seed: int = 0) -> Moments:
+    """Moments of smooth noise of a given contrast and brightness."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=moments.frames.shape)
+    return replace(moments, frames=(noise * scale + shift).clip(0, 255).astype(np.uint8))
+
+
+def lab(frames: np.ndarray) -> Tensor:
+    return rgb_to_lab(torch.from_numpy(frames).flatten(0, 1).float() / 255).transpose(0, 1).flatten(1)
+
+
+@pytest.mark.parametrize("by", ["moments", "histogram"])
+def test_colors_gives_theirs_mean_and_spread(by: str, moments: Callable[..., Moments]) -> None:
+    ours, theirs = painted(moments(20), 20, 90), painted(moments(20), 8, 170, seed=1)
+    made = colors.Config(by=by).build()  # type: ignore[arg-type]
+    made.calibrate(ours, theirs)
+    drawn = lab(made(torch.from_numpy(ours.frames)).numpy())
+    wanted = lab(theirs.frames)
+    assert torch.allclose(drawn.mean(1), wanted.mean(1), atol=1.0) and torch.allclose(
+        drawn.std(1), wanted.std(1), rtol=0.1
+    )
+
+
+def test_histograms_follow_what_two_moments_cannot(moments: Callable[..., Moments]) -> None:
+    ours, theirs = painted(moments(20), 20, 120), painted(moments(20), 1, 60, seed=1)
+    two = theirs.frames.copy()
+    two[:, :, :, :, ::4] = 220  # a quarter of theirs is white
+    theirs = replace(theirs, frames=two)
+    white = {}
+    for by in ("moments", "histogram"):
+        made = colors.Config(by=by).build()  # type: ignore[arg-type]
+        made.calibrate(ours, theirs)
+        drawn = made(torch.from_numpy(ours.frames)).float().mean(2)
+        white[by] = float((drawn > 180).float().mean()), float(((drawn > 90) & (drawn < 180)).float().mean())
+    assert white["histogram"][0] == pytest.approx(0.25, abs=0.05) and white["histogram"][1] < white["moments"][1]
+
+
+def test_fourier_takes_low_amplitudes_and_leaves_phases(moments: Callable[..., Moments]) -> None:
+    ours, theirs = painted(moments(1), 30, 120), painted(moments(1), 30, 120, seed=1)
+    made = fourier.Config(frequencies=1, bank=1).build().eval()
+    made.calibrate(ours, theirs)
+    drawn = made(torch.from_numpy(ours.frames)).numpy()[0, 0, 0] / 255
+    own, other = (np.fft.fft2(side.frames[0, 0, 0] / 255.0) for side in (ours, theirs))
+    size = np.abs(own)
+    for row in (-1, 0, 1):
+        for column in (-1, 0, 1):
+            size[row, column] = np.abs(other[row, column])
+    expected = np.fft.ifft2(size * np.exp(1j * np.angle(own))).real
+    assert np.allclose(drawn, expected.clip(0, 1), atol=0.51 / 255 + 1e-3)
+
+
+def test_fourier_draws_one_of_theirs_for_a_clip_and_many_while_training(moments: Callable[..., Moments]) -> None:
+    ours, theirs = painted(moments(1), 10, 100), moments(40)
+    theirs = replace(
+        theirs, frames=(theirs.frames // 4 + np.arange(40)[:, None, None, None, None] * 4).astype(np.uint8)
+    )
+    made = fourier.Config(bank=8).build().eval()
+    made.calibrate(ours, theirs)
+    same = torch.from_numpy(ours.frames).expand(6, -1, -1, -1, -1)
+    made.clip(1)
+    one = made(same)
+    assert torch.equal(one, one[:1].expand_as(one))
+    made.clip(2)
+    assert not torch.equal(made(same), one)
+    made.train()
+    assert len({float(each.float().mean()) for each in made(same)}) > 1
+    with pytest.raises(ConfigError, match="pictures of 4x4 do not have so many"):
+        fourier.Config(frequencies=3).build()(torch.zeros(1, 1, 3, 4, 4, dtype=torch.uint8))
+
+
+def test_each_player_learns_from_its_own_loss_alone() -> None:
+    generator, judge, pictures = Generator(4, 1), Patches(4), torch.rand(2, 3, 16, 16)
+    judge.fooled(generator(pictures)).backward()
+    assert all(w.grad is None for w in judge.parameters()) and all(w.grad is not None for w in generator.parameters())
+    generator.zero_grad()
+    judge.mistaken(pictures, generator(pictures)).backward()
+    assert all(w.grad is not None for w in judge.parameters())
+    assert all(w.grad is None for w in generator.parameters()), "zero_grad has left none"
+
+
+def test_a_judge_that_is_never_wrong_costs_nothing_and_one_that_is_always_costs_one() -> None:
+    judge = Patches(4)
+    for weight in judge.parameters():
+        nn.init.zeros_(weight)
+    pictures = torch.rand(1, 3, 16, 16)
+    assert judge.fooled(pictures).item() == 1.0 and judge.mistaken(pictures, pictures).item() == 0.5
+
+
+def test_patches_are_found_by_chance_where_nothing_tells_them_apart() -> None:
+    made = cut.Config(width=4, blocks=1, patches=16).build()
+    flat = torch.zeros(1, 3, 32, 32)
+    assert made._contrast(flat, flat).item() == pytest.approx(math.log(16), rel=1e-3)
+    torch.manual_seed(0)
+    busy = torch.rand(1, 3, 32, 32) * 2 - 1
+    kept, lost = made._contrast(busy, busy), made._contrast(busy, busy.flip(3))
+    assert kept < lost
+
+
+def test_style_is_free_for_what_has_it_and_content_for_what_keeps_it() -> None:
+    made = style.Config(encoder=pixels.Config(), layer=1).build()
+    made.generator = nn.Identity()  # type: ignore[assignment]
+    ours, theirs = torch.rand(2, 3, 24, 24) * 2 - 1, torch.rand(2, 3, 24, 24) - 1
+    found = made.cost(ours, theirs, 0.0)
+    assert float(found["content"]) == 0 and float(found["style"]) > 0.1
+    assert float(made.cost(ours, ours, 0.0)["style"]) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_layer_that_an_encoder_has_not_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"layer = 3: pixels .* has layers 0 to 1"):
+        style.Config(encoder=pixels.Config()).build().begin()
+
+
+class Nothing(nn.Module):
+    """A denoiser that sees no noise, and what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[Tensor] = []
+
+    def forward(self, z: Tensor, step: Tensor, class_labels: Tensor) -> object:
+        self.told.append(class_labels)
+        return type("Out", (), {"sample": torch.zeros(len(z), 8, *z.shape[2:])})()
+
+
+def tiny(**settings: object) -> small.Small:
+    torch.manual_seed(0)
+    return small.Config(widths=(16,), **settings).build()  # type: ignore[arg-type]
+
+
+def test_small_costs_the_noise_that_it_does_not_see() -> None:
+    made = tiny()
+    made.net = Nothing()
+    seen = made.seen(torch.rand(64, 3, 32, 32) * 2 - 1)
+    found = made.cost(seen, seen, 0.0)
+    assert [float(each) for each in found.values()] == pytest.approx([0.5, 0.5], rel=0.05), "e has a variance of 1"
+
+
+def test_small_forgets_the_domain_of_a_share_of_pictures() -> None:
+    made = tiny(forget=0.25)
+    made.net = Nothing()
+    seen = made.seen(torch.rand(200, 3, 16, 16) * 2 - 1)
+    made.cost(seen, seen, 0.0)
+    told = made.net.told[0].abs().sum(1) > 0
+    assert float(told.float().mean()) == pytest.approx(0.75, abs=0.06)
+
+
+def test_small_pulls_towards_the_domain_by_guidance() -> None:
+    """With guidance g a step uses free + g (told - free): the net is asked twice, and once where g is 1."""
+    for guidance, asked in ((1.0, 2), (3.0, 4)):
+        made = tiny(guidance=guidance, steps=4, strength=0.5).eval()
+        made.net = Nothing()
+        made(torch.zeros(1, 1, 3, 16, 16, dtype=torch.uint8))
+        assert len(made.net.told) == asked, "half of four steps"
+
+
+def test_small_gives_back_what_the_autoencoder_loses() -> None:
+    """With a denoiser that takes all of the noise away, and no more, the picture comes back whole."""
+    made = tiny(strength=0.25, steps=4, scheduler="ddim", guidance=1.0).eval()
+    torch.manual_seed(1)
+    image = torch.randint(0, 255, (1, 1, 3, 32, 32), dtype=torch.uint8)
+    made.denoise = lambda z, *told: made._noise(z)  # type: ignore[method-assign]
+    assert (made(image).int() - image.int()).abs().max() <= 1
+    plain = replace(made.config, detail=0.0)
+    made.config = plain
+    assert (made(image).int() - image.int()).abs().float().mean() > 5, "a random autoencoder loses nearly all"
+
+
+def test_a_prompt_takes_the_place_of_the_average_look() -> None:
+    made = tiny().eval()
+    made.domain.weight.data.normal_()
+    picture = torch.rand(1, 3, 32, 32) * 2 - 1
+    with torch.no_grad():
+        plain, other = made.redraw(picture), made.redraw(picture, torch.full((16,), 3.0))
+    assert not torch.allclose(plain, other)
+
+
+def test_what_small_cannot_be() -> None:
+    for wrong, said in (({"strength": 0.0}, "strength is above 0"), ({"widths": (20,)}, "widths that 16 divides")):
+        with pytest.raises(ConfigError, match=said):
+            small.Config(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_real_autoencoder_gives_a_picture_back(data: Path) -> None:
+    folder = data.parent / "weights" / "taef2"
+    if not folder.is_dir():
+        pytest.skip("no weights beside the data")
+    from PIL import Image
+
+    photo = sorted((data / "road_scenes" / "test_images").glob("*.jpg"))[0]
+    pixels_ = np.asarray(Image.open(photo).convert("RGB").resize((256, 144)))
+    picture = torch.from_numpy(pixels_.copy()).permute(2, 0, 1)[None].float() / 255
+    made = autoencoder.read(folder)
+    with torch.no_grad():
+        back = made.decode(made.encode(picture))
+    noise = float(10 * torch.log10(1 / (back - picture).square().mean()))
+    assert made.channels == 32 and noise > 25
+
+
+def test_folders_that_hold_no_autoencoder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds no \*encoder.pth"):
+        autoencoder.read(tmp_path)
+    made = autoencoder.Autoencoder(4, 16)
+    save_file(made.encoder.state_dict(), tmp_path / "x_encoder.safetensors")
+    save_file({"0.weight": torch.zeros(1)}, tmp_path / "x_decoder.safetensors")
+    with pytest.raises(ConfigError, match="no tiny autoencoder of the TAESD family"):
+        autoencoder.read(tmp_path)
+    save_file(made.decoder.state_dict(), tmp_path / "x_decoder.safetensors")
+    read = autoencoder.read(tmp_path)
+    assert read.channels == 4 and all(torch.equal(a, b) for a, b in zip(read.parameters(), made.parameters()))

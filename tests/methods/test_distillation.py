@@ -1,0 +1,90 @@
+"""A student that learns what its teacher does to pictures."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+import torch
+from torch import Tensor
+
+from causeway.bridges import Bridge, noise, student
+from causeway.data import Domain, Moments
+from causeway.errors import ConfigError
+from causeway.methods import distillation
+from causeway.policies import cnn
+
+
+class Sepia(Bridge):
+    """Swaps channels and darkens; counts what it is asked."""
+
+    asked = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        assert not self.training
+        self.asked += len(images)
+        return (images.flip(2) // 2).clone()
+
+
+@pytest.fixture
+def sides(moments: Callable[..., Moments]) -> tuple[Domain, Domain]:
+    return Domain("source", *[moments(30)] * 5), Domain("target", *[moments(20, seed=1)] * 5)
+
+
+def test_the_teacher_is_asked_once_and_by_the_side_it_redraws(sides: tuple[Domain, Domain]) -> None:
+    for to, count in (("target", 12), ("source", 12)):
+        teacher = Sepia()
+        made = distillation.Config(to=to, pictures=12).build(*sides, 0, teacher)  # type: ignore[arg-type]
+        list(islice(made.batches(0), 5))
+        own = sides[to == "source"].unlabelled
+        known = torch.from_numpy(own.frames[own.rows])[:, 0]
+        assert teacher.asked == count and all((known == picture).all((1, 2, 3)).any() for picture in made.before)
+        assert torch.equal(made.after, made.before.flip(1) // 2)
+
+
+def test_pairs_stay_pairs_when_they_are_mirrored(sides: tuple[Domain, Domain]) -> None:
+    made = distillation.Config().build(*sides, 0, Sepia())
+    for batch in islice(made.batches(0), 4):
+        before, after = ((side + 1) * 127.5 for side in (batch.ours, batch.theirs))
+        assert torch.allclose(after, torch.floor(before.round().flip(1) / 2), atol=1e-3)
+
+
+def test_a_student_learns_its_teacher(sides: tuple[Domain, Domain]) -> None:
+    torch.manual_seed(0)
+    made = distillation.Config(bridge=student.Config(width=16, blocks=1)).build(*sides, 0, Sepia())
+    optimizer = torch.optim.Adam(made.part.parameters(), lr=5e-3)
+    costs = []
+    for batch in islice(made.batches(0), 100):
+        cost = torch.stack([*made.cost(batch, 0.0).terms.values()]).sum()
+        optimizer.zero_grad()
+        cost.backward()
+        optimizer.step()
+        costs.append(cost.item())
+    assert costs[-1] < 0.5 * costs[0]
+
+
+def test_costs_by_hand(sides: tuple[Domain, Domain]) -> None:
+    made = distillation.Config().build(*sides, 0, Sepia())
+    checked = torch.zeros(1, 3, 16, 16)
+    checked[..., ::2] = 0.5  # every other column: half wrong by places, by colours over 8 x 8 wrong by the mean
+    terms = made.cost(distillation.Pictures(torch.zeros(1, 3, 16, 16), checked), 0.0).terms
+    assert terms["places"].item() == pytest.approx(0.25) and terms["colours"].item() == pytest.approx(0.25)
+    checked[..., 1::2] = -0.5
+    terms = made.cost(distillation.Pictures(torch.zeros(1, 3, 16, 16), checked), 0.0).terms
+    assert terms["places"].item() == pytest.approx(0.5) and terms["colours"].item() == pytest.approx(0)
+
+
+def test_a_new_student_changes_nothing() -> None:
+    images = torch.randint(0, 255, (2, 1, 3, 21, 30), dtype=torch.uint8)
+    assert torch.equal(student.Config().build()(images), images)
+
+
+def test_what_cannot_be_distilled(sides: tuple[Domain, Domain]) -> None:
+    config = distillation.Config()
+    with pytest.raises(ConfigError, match="A student needs a teacher"):
+        config.rehearse(*sides, started=False)
+    with pytest.raises(ConfigError, match="is no student"):
+        replace(config, bridge=noise.Config()).rehearse(*sides, started=True)
+    policy = cnn.Config(channels=(8,)).build(sides[0].spec)
+    with pytest.raises(ConfigError, match="start holds Convolutional, which redraws nothing"):
+        config.build(*sides, 0, policy)

@@ -1,0 +1,131 @@
+"""Pictures through a bridge: by clips, gone on with where it was stopped, and judged."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from causeway import redraw
+from causeway.bridges import Bridge
+from causeway.data import Moments
+from causeway.encoders import Look, pixels
+from causeway.errors import DataError
+from causeway.redraw import Judge, clips, kept, through
+from causeway.validators import Validator
+
+
+class Painted(Bridge):
+    """Adds the number of its clip; stops after so many calls."""
+
+    def __init__(self, calls: int = 10**9):
+        super().__init__()
+        self.calls, self.number, self.clips = calls, 0, list[int]()
+
+    def clip(self, seed: int) -> None:
+        self.number = seed
+        self.clips.append(seed)
+
+    def forward(self, images: Tensor) -> Tensor:
+        assert not self.training
+        if not self.calls:
+            raise KeyboardInterrupt
+        self.calls -= 1
+        return (images.int() // 2 + 10 * self.number).to(torch.uint8)
+
+
+class Mean(Validator):
+    """How much lighter or darker."""
+
+    def forward(self, before: Look, after: Look) -> Tensor:
+        return (after.pictures - before.pictures).mean((1, 2, 3)).abs()
+
+
+@pytest.fixture
+def recorded(moments: Callable[..., Moments]) -> Moments:
+    """Two episodes of 40 moments, of which some are in no set."""
+    both = moments(80)
+    frames = np.random.default_rng(0).integers(0, 100, both.frames.shape).astype(np.uint8)
+    return replace(
+        both,
+        frames=frames,
+        episode=np.repeat([0, 1], 40),
+        time_s=np.tile(np.arange(40) / 10, 2),
+        rows=np.r_[0:30, 35:60, 70:80],
+    )
+
+
+def test_clips_end_where_an_episode_or_the_set_breaks_off(recorded: Moments) -> None:
+    assert [(part[0], part[-1]) for part in clips(recorded)] == [(0, 29), (30, 34), (35, 54), (55, 64)]
+    assert clips(recorded.select(np.zeros(0, np.int64))) == []
+
+
+def test_every_clip_is_drawn_by_its_episode(recorded: Moments) -> None:
+    bridge = Painted()
+    found = through(bridge, recorded)
+    expected = recorded.frames[recorded.rows] // 2 + 10 * recorded.episode[recorded.rows][:, None, None, None, None]
+    assert np.array_equal(found, expected) and bridge.clips == [0, 0, 1, 1]
+
+
+def test_all_frames_are_kept_on_disk_and_drawn_once(recorded: Moments, tmp_path: Path) -> None:
+    frames = kept(Painted(), recorded, tmp_path, "word")
+    assert np.array_equal(frames, recorded.frames // 2 + 10 * recorded.episode[:, None, None, None, None])
+    assert np.array_equal(kept(Painted(calls=0), recorded, tmp_path, "word"), frames), "there already"
+    with pytest.raises(KeyboardInterrupt):
+        kept(Painted(calls=0), recorded, tmp_path, "of another bridge")
+    with pytest.raises(KeyboardInterrupt):
+        kept(Painted(calls=0), replace(recorded, frames=recorded.frames + 1), tmp_path, "word")
+
+
+@pytest.mark.parametrize("calls", [1, 2, 4])
+def test_stopped_half_way_it_goes_on(calls: int, recorded: Moments, tmp_path: Path) -> None:
+    whole = np.array(kept(Painted(), recorded, tmp_path / "whole", "word"))
+    with pytest.raises(KeyboardInterrupt):
+        kept(Painted(calls), recorded, tmp_path, "word")
+    (label,) = tmp_path.glob("*.redrawn.json")
+    assert 0 < json.loads(label.read_text())["done"] < 80
+    second = Painted()
+    assert np.array_equal(kept(second, recorded, tmp_path, "word"), whole)
+    assert 10**9 - second.calls < 6, "what was done is not done again"
+
+
+def test_what_changed_too_much_stays_as_it_was_and_is_counted(
+    recorded: Moments, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge = Judge(Mean(), pixels.Config().build())
+    judge.calibrate = lambda moments: setattr(judge, "most", 60 / 255)  # type: ignore[method-assign]
+
+    class Glaring(Painted):
+        """The second episode becomes far too light."""
+
+        def forward(self, images: Tensor) -> Tensor:
+            return (images.int() + 20 + 100 * self.number).to(torch.uint8)
+
+    frames = kept(Glaring(), recorded, tmp_path, "judged", judge)
+    assert np.array_equal(frames[:40], recorded.frames[:40] + 20) and np.array_equal(frames[40:], recorded.frames[40:])
+    assert "40 of 80 redrawn moments changed too much and stay as they were" in capsys.readouterr().err
+
+
+def test_as_much_may_change_as_changes_in_half_a_second(recorded: Moments) -> None:
+    step = np.arange(80)[:, None, None, None, None] % 40  # all pictures grow lighter, by a level a moment
+    frames = np.broadcast_to(step + 20, recorded.frames.shape).astype(np.uint8)
+    judge = Judge(Mean(), pixels.Config().build())
+    judge.calibrate(replace(recorded, frames=frames))
+    assert judge.most == pytest.approx(5 / 255, rel=1e-3), "half a second is five moments"
+    judge.calibrate(replace(recorded, frames=frames, time_s=recorded.time_s * 30))
+    assert judge.most == pytest.approx(1 / 255, rel=1e-3), "where moments are 3 s apart, the next one"
+    with pytest.raises(DataError, match="moments that follow one another"):
+        judge.calibrate(replace(recorded, frames=frames).select(np.array([0, 20])))
+
+
+def test_a_full_disk_keeps_what_was_redrawn(recorded: Moments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*words: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(redraw.os, "pwrite", full)
+    with pytest.raises(Exception, match="What was redrawn is kept: make room"):
+        kept(Painted(), recorded, tmp_path, "word")

@@ -1,0 +1,121 @@
+"""Studies in which bridges are learned, measured, and used by other arms."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from causeway import report, results, run, study
+from causeway.bridges import colors
+from causeway.errors import ConfigError
+from causeway.results import Row
+from test_run import WITHOUT_METHOD, file, recordings  # noqa: F401
+
+SIDES = """
+[gap]
+resamples = 20
+stretch_s = 0.5
+"""
+POLICY = 'method = { name = "imitation", batch = 8, target_weight = 0.0, policy = { name = "cnn", channels = [8, 8] } }'
+STUDY = f"""
+{WITHOUT_METHOD}
+baseline = "plain"
+{SIDES}
+[arms.plain]
+{POLICY}
+[arms.none]
+method = {{ name = "translation", bridge = "identity" }}
+[arms.painted]
+method = {{ name = "translation", bridge = {{ name = "colors", pictures = 20 }} }}
+[arms.crossed]
+{POLICY}
+source.through = "painted"
+[arms.driven]
+{POLICY}
+target.through = "back"
+[arms.back]
+method = {{ name = "translation", bridge = {{ name = "colors", pictures = 20 }}, to = "source" }}
+"""
+
+
+@pytest.fixture
+def planned(file: Path, tmp_path: Path, recordings: Path) -> study.Study:  # noqa: F811
+    file.write_text(STUDY)
+    return study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
+
+
+def of(planned: study.Study, arm: str) -> run.Run:
+    return next(p.run for p in planned.runs if p.arm == arm)
+
+
+def test_bridges_are_learned_before_the_arms_that_use_them(planned: study.Study, tmp_path: Path) -> None:
+    assert study.carry_out(planned, arms=["crossed", "driven", "none"]) == []
+    assert {p.arm for p in planned.runs if p.run.tested} == {"painted", "back", "crossed", "driven", "none"}
+    assert of(planned, "painted").measured and not of(planned, "painted").driven and of(planned, "crossed").driven
+    source, _ = run.domains(of(planned, "crossed"))
+    plain, target = run.domains(of(planned, "painted"))
+    rows = source.labelled.rows
+    means = [side.mean((0, 3, 4)).ravel() for side in (source.labelled.frames[rows], plain.labelled.frames[rows])]
+    aim = target.unlabelled.frames[target.unlabelled.rows].mean((0, 3, 4)).ravel()
+    assert np.abs(means[0] - aim).max() < 2 < np.abs(means[1] - aim).max() + 2
+    assert np.array_equal(source.tune.actions, plain.tune.actions), "actions are those that were shown"
+    assert isinstance(run.deploy(of(planned, "driven")).bridge, colors.Colors)
+
+    rows_ = results.table(planned, planned.metrics)
+    found = {(row.arm, row.metric): row for row in rows_}
+    left = found["painted", "cmmd"]
+    assert left.direction == "lower" and left.unit == "x1000" and left.seeds == 1 and left.against is None
+    assert found["none", "edges_changed"].measure.value == pytest.approx(0, abs=1e-6)
+    assert ("crossed", "cmmd") not in found and ("crossed", "mae") in found
+    assert not any(row.metric.endswith(("_before", "_floor")) for row in rows_)
+    results.write_csv(rows_, tmp_path / "r.csv")
+    report.write(planned, rows_, tmp_path / "page.html")
+
+
+def test_a_bridge_is_compared_with_the_baseline_on_the_same_halves(
+    file: Path,  # noqa: F811
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+) -> None:
+    file.write_text(STUDY.replace('baseline = "plain"', 'baseline = "none"'))
+    made = study.plan(file, tmp_path / "s", ["seeds=[0,1]"], recordings, tmp_path / "cache")
+    assert study.carry_out(made, arms=["none", "painted"]) == []
+    found: dict[tuple[str, str], Row] = {(row.arm, row.metric): row for row in results.table(made, made.metrics)}
+    row = found["painted", "edges_changed"]
+    assert row.against and row.against.value == pytest.approx(row.measure.value) and row.seeds == 2
+    assert row.verdict == "worse" and len(row.by_seed) == 2 and found["none", "edges_changed"].against is None
+
+
+def test_what_redraws_must_be_a_bridge_and_what_drives_a_policy(planned: study.Study) -> None:
+    study.carry_out(planned, arms=["plain", "painted"])
+    with pytest.raises(ConfigError, match="plain-s0 holds a Convolutional, which redraws nothing"):
+        run.bridge_of(of(planned, "plain").folder)
+    with pytest.raises(ConfigError, match="painted-s0 holds a Colors, which cannot drive"):
+        run.deploy(of(planned, "painted"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            "arms.crossed.source.through=pianted",
+            "source.through: there is no arm or run 'pianted'",
+        ),
+        ("arms.crossed.source.through=crossed", "source.through names the arm itself"),
+        ("arms.painted.source.through=crossed", "need one another in a circle"),
+    ],
+)
+def test_arms_that_cannot_be_crossed(change: str, said: str, file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    file.write_text(STUDY)
+    with pytest.raises(ConfigError, match=said):
+        study.plan(file, tmp_path / "s", [change], recordings, tmp_path / "cache")
+
+
+def test_another_bridge_redraws_anew(planned: study.Study, file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    study.carry_out(planned, arms=["painted"])
+    first = run.domains(of(planned, "crossed"))[0].labelled.frames
+    other = study.plan(
+        file, tmp_path / "t", ["arms.painted.method.bridge.by=histogram"], recordings, tmp_path / "cache"
+    )
+    study.carry_out(other, arms=["painted"])
+    assert not np.array_equal(run.domains(of(other, "crossed"))[0].labelled.frames, first)
