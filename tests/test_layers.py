@@ -23,7 +23,7 @@ LAYERS = [  # a module may import from its own layer and those above it in this 
     {"run"},
     {"workers", "links"},
     {"study"},
-    {"results", "console", "between"},
+    {"results", "console", "between", "redrawing"},
     {"findings", "pictures", "plots", "clouds", "film", "gallery", "page", "report", "gap_page"},
     {"options"},
     {"cli_gap"},

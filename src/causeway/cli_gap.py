@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from . import config, console
-from .options import Cache, Csv, Folder, Overrides, app, format_of
+from .errors import ConfigError
+from .options import Cache, Csv, Data, Folder, Overrides, app, format_of
 
 
 @app.command()
@@ -60,3 +61,38 @@ def ranking(scores: Path, csv: Csv = None) -> None:
 
     found = [rankings.rank(task, *both) for task, both in rankings.read(scores).items()]
     console.ranked(found, csv)
+
+
+@app.command()
+def redraw(
+    dataset: Path,
+    destination: Path,
+    settings: Overrides = None,
+    bridge: Annotated[
+        str, typer.Option(help="A run that left a bridge, or the name of one that needs none, e.g. conditions.")
+    ] = "",
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(help="Conditions, a copy of every episode in each: weather=rain,fog; repeatable."),
+    ] = None,
+    data: Data = None,
+    cache: Cache = None,
+) -> None:
+    """Redraw all pictures of a dataset into a LeRobot dataset; actions, state and time stay as they are.
+
+    Stopped half-way, the same command goes on.
+    Example: causeway redraw data/sim data/sim_rain --bridge conditions --vary weather=rain,fog picture.height=120
+    """
+    from . import redrawing
+
+    if not bridge:
+        raise ConfigError("Say what redraws: --bridge RUN, or --bridge NAME.")
+    tree: config.Tree = {"dataset": {"name": format_of(dataset), "root": str(dataset)}}
+    if not (Path(bridge) / "config.toml").exists():
+        tree["bridge"] = {"name": bridge}
+    for item in settings or ():
+        config.override(tree, item)
+    asked = config.structure(redrawing.Asked, tree, "")
+    words = redrawing.conditions(vary or ())
+    episodes, frames = redrawing.write(asked, Path(bridge), destination, words, data, cache)
+    print(f"{destination}: {episodes} episodes, {frames:,} frames.")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Moments
+from ..errors import ConfigError
 
 
 class Bridge(nn.Module, ABC):
@@ -42,6 +43,14 @@ class Bridge(nn.Module, ABC):
 
     def clip(self, seed: int) -> None:
         """A new clip begins: what is drawn at random is drawn for all of it, by ``seed``."""
+
+    def conditions(self) -> tuple[str, ...]:
+        """The conditions it can redraw pictures under, such as "fog"; none, where it knows but one way."""
+        return ()
+
+    def vary(self, condition: str) -> None:
+        """Redraw under one of the ``conditions`` from now on."""
+        raise ConfigError(f"There is no condition '{condition}' here: this bridge redraws in one way.")
 
 
 def sample(moments: Moments, count: int) -> Tensor:

@@ -1,0 +1,124 @@
+"""A dataset redrawn into another one: the same episodes, actions, state and time, in another look."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import domain, parts, redraw, run
+from .bridges import Bridge
+from .bridges import conditions as weather
+from .cache import Crop
+from .datasets import Dataset
+from .errors import ConfigError, DataError, nearest
+from .gap import Comparison
+from .progress import counted
+from .recorder import Recorder, Recording
+
+SETS = {  # named sets of conditions; a word that is in none is refused
+    "weather": ("fog", "rain", "snow"),
+    "time": ("dawn", "noon", "dusk", "night"),
+    "season": ("spring", "autumn", "winter"),
+}
+SIZE = domain.Picture(height=120, width=160)  # where no run says the size
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is redrawn, and how."""
+
+    dataset: Any = None  # what is redrawn
+    bridge: Any = field(default_factory=weather.Config)  # what redraws, where no run of one is named
+    validator: Any = None  # has redrawn pictures whose content changed too much stay as they were
+    picture: domain.Picture = SIZE  # of what is written; a bridge's run says the size itself
+    crop: Crop = field(default_factory=Crop)  # what is cut off first; likewise
+    gap: Comparison = field(default_factory=Comparison)  # whose encoder the validator sees by
+
+
+def conditions(words: Sequence[str]) -> tuple[str, ...]:
+    """``["weather=rain,fog", "time=night"] -> ("rain", "fog", "night")``; "weather" alone is all of that set."""
+    found: list[str] = []
+    for word in words:
+        name, equals, listed = word.partition("=")
+        if name not in SETS:
+            raise ConfigError(f"--vary {word}: there is no set '{name}'. {nearest(name, SETS)}")
+        chosen = listed.split(",") if equals else list(SETS[name])
+        for each in chosen:
+            if each not in SETS[name]:
+                raise ConfigError(f"--vary {word}: there is no {name} '{each}'. {nearest(each, SETS[name])}")
+        found += chosen
+    return tuple(dict.fromkeys(found))
+
+
+def write(
+    asked: Asked,
+    folder: Path,
+    destination: Path,
+    varied: Sequence[str] = (),
+    data: Path | None = None,
+    cache: Path | None = None,
+) -> tuple[int, int]:
+    """Redraw ``asked.dataset`` into ``destination``, once for each condition or as the bridge does: episodes, frames.
+
+    Pictures are redrawn into the cache first, where a stopped run goes on. Raises ConfigError and DataError.
+    """
+    dataset: Dataset = asked.dataset.build()
+    _refuse_onto_itself(Path(dataset.root), destination)
+    bridge, word, picture, crop = _bridge(asked, folder, data)
+    for condition in varied:
+        if condition not in bridge.conditions():
+            known = ", ".join(bridge.conditions()) or "none: it redraws in one way"
+            raise ConfigError(f"--vary: this bridge knows no '{condition}'. It knows {known}.")
+    place = cache or destination.parent / "cache"
+    recorded = domain.read("dataset", dataset, crop, picture, 1, place)
+    judge = None
+    if asked.validator is not None:
+        judge = redraw.Judge(asked.validator.build(), asked.gap.encoder.build())
+    names = dataset.cameras, dataset.rate_hz, dataset.state_names, dataset.action_names
+    total = len(recorded) * max(1, len(varied))
+    with (
+        Recorder(destination, Recording(*names, points=dataset.points)) as recorder,
+        counted(f"writing {destination}", total, "frames") as advance,
+    ):
+        for condition in varied or ("",):
+            if condition:
+                bridge.vary(condition)
+            frames = redraw.kept(bridge, recorded, place, f"{word} {asked.validator} {condition}", judge)
+            begin = 0
+            for episode in dataset.episodes:
+                own = frames[begin : begin + len(episode)]
+                named = replace(episode, name=f"{episode.name} {condition}".strip())
+                recorder.add(named, _views(own))
+                advance(len(episode))
+                begin += len(episode)
+    return len(dataset.episodes) * max(1, len(varied)), total
+
+
+def _bridge(asked: Asked, folder: Path, data: Path | None) -> tuple[Bridge, str, domain.Picture, Crop]:
+    """What redraws, a word for it, and the size and crop of what it redraws."""
+    if not (folder / "config.toml").exists():
+        made: Bridge = asked.bridge.build()
+        if made.learned:
+            raise ConfigError(f"--bridge {folder}: that one has to be learned. Name the folder of a run of it.")
+        made.begin()
+        return made, str(asked.bridge), asked.picture, asked.crop
+    e = run.open_run(folder, data).experiment
+    if (asked.picture, asked.crop) != (SIZE, Crop()):
+        raise ConfigError(f"picture and crop: {folder} says its own. Leave them out.")
+    side = e.source if getattr(e.method, "to", "target") == "target" else e.target
+    return run.bridge_of(folder), parts.digest(folder), e.picture, side.crop
+
+
+def _views(frames: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """(V, H, W, 3) of each moment."""
+    for moment in frames:
+        yield np.ascontiguousarray(moment.transpose(0, 2, 3, 1))
+
+
+def _refuse_onto_itself(source: Path, destination: Path) -> None:
+    ours, theirs = source.resolve(), destination.resolve()
+    if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+        raise DataError(f"{destination} is the dataset itself, or lies in it, or holds it. Redraw into another folder.")

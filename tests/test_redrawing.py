@@ -1,0 +1,110 @@
+"""``causeway redraw``: datasets in another look that keep actions, state and time."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from causeway import cli_gap, redraw, run, study
+from causeway.bridges import conditions
+from causeway.datasets import lerobot
+from causeway.errors import ConfigError, DataError
+from causeway.redrawing import conditions as words
+from test_run import file, recordings  # noqa: F401
+from test_run_bridges import STUDY, of
+
+SIZE = ["picture.height=32", "picture.width=48"]
+
+
+def read(folder: Path) -> lerobot.LeRobot:
+    return lerobot.Config(str(folder)).build()
+
+
+def test_every_episode_once_for_each_condition(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    out = tmp_path / "out"
+    cli_gap.redraw(recordings / "source", out, SIZE, bridge="conditions", vary=["weather=rain,fog", "time=night"])
+    before, after = read(recordings / "source"), read(out)
+    assert [episode.name for episode in after.episodes[:4]] == ["0 rain", "1 rain", "2 rain", "0 fog"]
+    assert len(after.episodes) == 9
+    for number, episode in enumerate(after.episodes):
+        own = before.episodes[number % 3]
+        assert np.array_equal(episode.actions, own.actions) and np.array_equal(episode.time_s, own.time_s)  # type: ignore[arg-type]
+    plain = next(before.frames(0))[0]
+    looks = [next(after.frames(number))[0] for number in (0, 3, 6)]
+    made = conditions.Config("night").build()
+    import torch
+
+    expected = made(torch.from_numpy(plain.transpose(2, 0, 1).copy())[None, None])[0, 0].numpy().transpose(1, 2, 0)
+    assert np.array_equal(looks[2], expected) and not np.array_equal(looks[0], looks[1])
+
+
+def test_by_a_run_at_its_size(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    file.write_text(STUDY)
+    planned = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
+    study.carry_out(planned, arms=["painted"])
+    painted = of(planned, "painted").folder
+    cli_gap.redraw(recordings / "source", tmp_path / "out", bridge=str(painted))
+    bridge = run.bridge_of(painted)
+    import torch
+
+    plain = next(read(recordings / "source").frames(1))[0]
+    expected = bridge(torch.from_numpy(plain.transpose(2, 0, 1).copy())[None, None])[0, 0].numpy().transpose(1, 2, 0)
+    assert np.array_equal(next(read(tmp_path / "out").frames(1))[0], expected)
+    with pytest.raises(ConfigError, match=r"picture and crop: .* says its own"):
+        cli_gap.redraw(recordings / "source", tmp_path / "other", ["picture.height=20"], bridge=str(painted))
+    with pytest.raises(ConfigError, match=r"this bridge knows no 'fog'. It knows none"):
+        cli_gap.redraw(recordings / "source", tmp_path / "other", bridge=str(painted), vary=["weather=fog"])
+
+
+def test_stopped_half_way_the_same_command_goes_on(
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[int] = []
+    plain = conditions.Conditions.forward
+
+    def failing(self: conditions.Conditions, images: object) -> object:
+        if len(drawn) == 4:
+            raise KeyboardInterrupt
+        drawn.append(1)
+        return plain(self, images)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(conditions.Conditions, "forward", failing)
+    with pytest.raises(KeyboardInterrupt):
+        cli_gap.redraw(recordings / "source", tmp_path / "out", SIZE, bridge="conditions")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(conditions.Conditions, "forward", plain)
+    count: list[int] = []
+    monkeypatch.setattr(redraw, "CHUNK", redraw.CHUNK)
+    monkeypatch.setattr(
+        conditions.Conditions, "forward", lambda self, images: count.append(len(images)) or plain(self, images)
+    )
+    cli_gap.redraw(recordings / "source", tmp_path / "out", SIZE, bridge="conditions")
+    assert len(read(tmp_path / "out").episodes) == 3 and 0 < sum(count) < 120
+
+
+def test_what_cannot_be_redrawn(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    source = recordings / "source"
+    for place in (source, source / "inside", recordings):
+        with pytest.raises(DataError, match="is the dataset itself, or lies in it, or holds it"):
+            cli_gap.redraw(source, place, SIZE, bridge="conditions")
+    with pytest.raises(ConfigError, match="Say what redraws"):
+        cli_gap.redraw(source, tmp_path / "out")
+    with pytest.raises(ConfigError, match="that one has to be learned"):
+        cli_gap.redraw(source, tmp_path / "out", SIZE, bridge="colors")
+    with pytest.raises(ConfigError, match="No bridge is called 'weahter'"):
+        cli_gap.redraw(source, tmp_path / "out", SIZE, bridge="weahter")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    with pytest.raises(DataError, match="already exists"):
+        cli_gap.redraw(source, tmp_path / "full", SIZE, bridge="conditions")
+
+
+def test_sets_of_conditions() -> None:
+    assert words(["weather=rain,fog", "time=night", "weather=rain"]) == ("rain", "fog", "night")
+    assert words(["season"]) == ("spring", "autumn", "winter") and words([]) == ()
+    with pytest.raises(ConfigError, match=r"there is no set 'wether'. Did you mean 'weather'"):
+        words(["wether=rain"])
+    with pytest.raises(ConfigError, match=r"there is no weather 'rian'. Did you mean 'rain'"):
+        words(["weather=rian"])
