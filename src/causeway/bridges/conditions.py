@@ -85,7 +85,7 @@ def rain(x: Tensor, strength: float, chance: torch.Generator) -> Tensor:
 
 def snow(x: Tensor, strength: float, chance: torch.Generator) -> Tensor:
     rows = torch.linspace(0, 1, x.shape[2]).view(1, 1, -1, 1)
-    ground = (rows > HORIZON).float() * (_grey(x) * 1.6).clamp(0, 1)
+    ground = ((rows - HORIZON) * 8).clamp(0, 1) * (_grey(x) * 1.6).clamp(0, 1)
     white = _towards(x, torch.full_like(x, 0.95), (0.7 * strength * ground).clamp(0, 1))
     flakes = (torch.rand(1, 1, *x.shape[2:], generator=chance) < 0.004 * strength).float()
     return white + 0.5 * torch.nn.functional.max_pool2d(flakes, 3, 1, 1)
