@@ -1,18 +1,19 @@
 """Two sets of recordings, how far they lie apart, and how much nearer a bridge or another program brings them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import config, domain, redraw, run
+from . import acting, config, domain, redraw, run
 from .cache import Crop
 from .data import Moments
 from .errors import ConfigError, DataError
 from .gap import Comparison, Report, chosen
 from .gap import compare as measured
+from .halves import Halves
 
 SIZE = domain.Picture(height=144, width=256)  # of pictures that no run says the size of
 
@@ -36,25 +37,52 @@ class Asked:
     picture: domain.Picture = SIZE  # of both; a bridge's run says the size itself
 
 
-def compare(asked: Asked, cache: Path, through: Path | None = None) -> Compared:
+def compare(asked: Asked, cache: Path, through: Path | None = None, policy: Path | None = None) -> Compared:
     """The gap from a to b, and where ``through`` is the folder of a bridge's run, or of pictures that somebody else
-    redrew those of a to, one by one, what is left of it. Raises ConfigError and DataError.
+    redrew those of a to, one by one, what is left of it; as the ``policy`` of a run has it too, if one is named.
+
+    Pictures have the size, and where nothing else is asked the crop, that the run knows. Raises ConfigError, DataError.
     """
     one = run.open_run(through) if through and (through / "config.toml").exists() else None
-    bridge = None if one is None else run.bridge_of(one.folder)
-    if one is not None and asked.picture != SIZE and asked.picture != one.experiment.picture:
-        size = one.experiment.picture
-        raise ConfigError(f"picture: {through} redraws pictures of {size.width}x{size.height}. Leave the size to it.")
-    picture = asked.picture if one is None else one.experiment.picture
+    agent = None if policy is None else run.deploy(run.open_run(policy))
+    known = {path: run.open_run(path).experiment.picture for path in (one and through, policy) if path}
+    picture = _size(asked.picture, known)
     tools = config.instruments(asked.gap)
-    sides = [_read(name, side, picture, cache) for name, side in (("a", asked.a), ("b", asked.b))]
+    a, b = _crops(asked, one)
+    sides = [_read(name, side, picture, cache) for name, side in (("a", a), ("b", b))]
     ours, theirs = (chosen(side, asked.gap.pictures) for side in sides)
     redrawn = None
-    if bridge is not None:
-        redrawn = redraw.through(bridge, ours)
+    if one is not None:
+        redrawn = redraw.through(run.bridge_of(one.folder), ours)
     elif through:
         redrawn = _by_another(through, sides[0], picture, cache)[ours.rows]
-    return Compared(measured(asked.gap, tools, ours, theirs, redrawn), ours, theirs, redrawn)
+    report = measured(asked.gap, tools, ours, theirs, redrawn)
+    if agent is not None:
+        halves = Halves(ours, theirs, asked.gap.stretch_s, asked.gap.resamples)
+        acted = {each.name: each for each in acting.readings(agent, ours, theirs, redrawn, halves)}
+        report = report._replace(readings={**report.readings, **acted})
+    return Compared(report, ours, theirs, redrawn)
+
+
+def _size(asked: domain.Picture, known: dict[Path, domain.Picture]) -> domain.Picture:
+    """The size that the runs know, which are to agree; else the one that was asked for."""
+    sizes = {*known.values(), *([] if asked == SIZE and known else [asked])}
+    if len(sizes) > 1:
+        said = ", ".join(f"{path} {size.width}x{size.height}" for path, size in known.items())
+        raise ConfigError(f"picture: pictures have one size, but the runs were made for {said}. Leave picture to them.")
+    return sizes.pop()
+
+
+def _crops(asked: Asked, one: run.Run | None) -> tuple[domain.Config, domain.Config]:
+    """Both sides, cut as the bridge's run cuts them unless they say how."""
+    if one is None:
+        return asked.a, asked.b
+    e = one.experiment
+    crops = e.source.crop, e.target.crop
+    ours, theirs = crops if getattr(e.method, "to", "target") == "target" else crops[::-1]
+    plain = asked.a.crop == Crop(), asked.b.crop == Crop()
+    a = replace(asked.a, crop=ours) if plain[0] else asked.a
+    return a, replace(asked.b, crop=theirs) if plain[1] else asked.b
 
 
 def _read(name: str, side: domain.Config, picture: domain.Picture, cache: Path) -> Moments:

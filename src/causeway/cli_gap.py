@@ -19,6 +19,7 @@ def gap(
     through: Annotated[
         Path | None, typer.Option(help="A run that left a bridge, or the pictures of A as another program redrew them.")
     ] = None,
+    policy: Annotated[Path | None, typer.Option(help="A run of a policy: the gap as that has it, too.")] = None,
     folder: Folder = None,
     cache: Cache = None,
 ) -> None:
@@ -32,7 +33,7 @@ def gap(
     asked = _asked(a, b, settings or ())
     place = folder or Path("runs") / "gap"
     disk.made(place, "--folder")
-    compared = between.compare(asked, cache or place / "cache", through)
+    compared = between.compare(asked, cache or place / "cache", through, policy)
     console.readings(compared.report, place / "gap.csv")
     names = [path.name or str(path) for path in (a, b)]
     gap_page.write(compared, (names[0], names[1], through.name if through else ""), place / "gap.html")

@@ -182,10 +182,15 @@ def _readings(name: str, distance: Distance, a: Seen, b: Seen, c: Seen | None, h
     if c is None:
         return [before, floor]
     after = reading(name, c)
+    return [before, after, closed(f"{name}_closed", before, after), floor]
+
+
+def closed(name: str, before: Reading, after: Reading) -> Reading:
+    """The share of the way that was closed, in per cent."""
     shares = [100 * (1 - new / old) if old else math.nan for new, old in zip(after.drawn, before.drawn)]
     share = 100 * (1 - after.value / before.value) if before.value else math.nan
-    said = distance.version, "higher", "%", (-math.inf, math.inf if distance.bounds[0] < 0 else 100.0)
-    return [before, after, Reading(f"{name}_closed", *said, share, np.array(shares)), floor]
+    most = math.inf if before.bounds[0] < 0 else 100.0  # what is unbiased can be below 0
+    return Reading(name, before.version, "higher", "%", (-math.inf, most), share, np.array(shares))
 
 
 def _flicker(ours: Moments, redrawn: NDArray[np.uint8], halves: Halves) -> Reading | None:

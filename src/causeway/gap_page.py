@@ -18,6 +18,11 @@ from .pictures import enlarged, picture, uri
 SHOWN = 3  # pictures of each kind
 WIDTH = 340  # pixels of a picture
 LEADS = ("cmmd", "kernel", "frechet", "style")  # what the page speaks of first, needing few pictures first
+ACTED = {  # what a policy makes of it, in words
+    "policy_changed": "what redrawing changes of the policy's action on the same moment, on average",
+    "policy_error_before": "how far the policy is from what was recorded on A, on average",
+    "policy_error": "the same on what it would see",
+}
 FEW = 100  # pictures below which a set says little of a domain
 
 
@@ -59,9 +64,9 @@ def lines(report: Report) -> list[Line]:
     """The distances of a report, a line each."""
     found = []
     for name, before in report.readings.items():
-        if not name.endswith("_before"):
-            continue
         short = name.removesuffix("_before")
+        if short == name or f"{short}_floor" not in report.readings:
+            continue
         after, closed = (report.readings.get(each) for each in (short, f"{short}_closed"))
         floor = spread(report.readings[f"{short}_floor"])
         found.append(
@@ -96,10 +101,12 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path) -> None:
         "blind": "random" in report.encoder or "no network" in report.encoder,
         "kept": [] if redrawn is None else [_kept(name, report, ours, redrawn) for name in report.changed],
         "flicker": flicker.measure if flicker else None,
+        "acted": {name: each.measure for name, each in report.readings.items() if name in ACTED},
         "half": int(np.searchsorted(shares, 0.5)) + 1 if len(shares) else 0,
         "samples": {"A": _samples(ours), "B": _samples(theirs)},
         "figure": figure,
         "within": within,
+        "meaning": ACTED,
         "command": command(),
     }
     with whole(path) as temporary:
