@@ -40,9 +40,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    print(
-        f"| bridge | weights | 1 at a time | 8 at once | ({asked.threads} threads, pictures a second)\n|---|---|---|---|"
-    )
+    print(f"Pictures a second, {asked.threads} threads:\n")
+    print("| bridge | weights | 1 at a time | 8 at once |\n|---|---|---|---|")
     for name in NAMES:
         settings: dict[str, object] = dict(SETTINGS.get(name, {}))
         if name == "small" and asked.weights:
