@@ -27,7 +27,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Transfer over seeds: minutes.
+# Transfer over seeds, processes ended half-way, foundation models: minutes.
 slow: install
 	$(BIN)/python -m pytest tests -m slow $(if $(DATA),--data=$(DATA))
 

@@ -164,6 +164,7 @@ def test_the_resolved_settings_reproduce_the_run(file: Path, tmp_path: Path, rec
     assert same_weights(tmp_path / "one", tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_bit_for_bit(file: Path, tmp_path: Path, recordings: Path) -> None:
     changes = ("train.steps=60",)
     run.work(one(file, tmp_path / "whole", recordings, *changes))
@@ -278,6 +279,7 @@ def test_a_study_does_each_run_once_and_tells(
         study.carry_out(study.plan(file, tmp_path / "s", ["method.batch=9"], recordings, tmp_path / "cache"))
 
 
+@pytest.mark.slow
 def test_runs_in_processes_of_their_own_give_the_same(file: Path, tmp_path: Path, recordings: Path) -> None:
     study.carry_out(study.plan(file, tmp_path / "a", (), recordings, tmp_path / "cache"))
     study.carry_out(study.plan(file, tmp_path / "b", (), recordings, tmp_path / "cache"), jobs=2)

@@ -20,8 +20,12 @@ class Bridge(nn.Module, ABC):
     """
 
     config: object = None  # the settings it was built from, where it has any
-    learned: bool = False  # whether it has to be learned before it is of use
     frozen: bool = False  # whether a part that never learns sees the pictures first: that is done once for each
+
+    @property
+    def learned(self) -> bool:
+        """Whether it has to be learned before it is of use; one that always has to says ``learned = True``."""
+        return False
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:

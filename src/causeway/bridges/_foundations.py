@@ -1,0 +1,192 @@
+"""Families of foundation models: how each is told a prompt, which loss it learns by, and how it redraws.
+
+A diffusion model guesses the noise in z_k = sqrt(abar_k) z + sqrt(1 - abar_k) e (Ho et al. 2020, equation 14), or what
+else its ``prediction_type`` says; a flow model guesses the way e - z from z_s = (1 - s) z + s e (Lipman et al. 2023):
+
+    loss = mean (guess(z_k) - e)^2          loss = mean (guess(z_s) - (e - z))^2
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError
+
+Told = dict[str, Tensor]  # what prompts are turned into, by the names that a pipeline's call has for it
+
+
+class Noised(NamedTuple):
+    """Latents on the way to noise."""
+
+    latents: Tensor  # (B, C, h, w)
+    time: Tensor  # (B,), in the model's units
+    truth: Tensor  # (B, C, h, w), what is to be guessed
+
+
+class Foundation(ABC):
+    """A pipeline of diffusers with what it was told. Its weights are frozen unless somebody thaws them."""
+
+    pipelines: ClassVar[tuple[str, ...]]  # classes of diffusers, image to image
+    encoders: ClassVar[tuple[tuple[str, int], ...]]  # its tokenizers, and how many tokens each may give; 0 as it says
+    folds: ClassVar[int] = 1  # latents along a side of a patch of the denoiser
+    flows: ClassVar[bool] = False  # whether it is a flow: neither other schedulers nor IP-Adapters suit it
+    tunable: ClassVar[bool] = True  # whether it was made by a loss that a few steps can go on with
+
+    strength: float
+    steps: int
+    guidance: float
+    structure_scale: float
+    style_scale: float
+
+    def __init__(self, pipe: Any, noise: Any):
+        self.pipe = pipe
+        self.noise = noise  # the scheduler by which it learned
+        self.style: Tensor | None = None  # an image prompt
+        self.shown: Told = {}  # the prompts to redraw by
+        self.called: Told = {}  # the prompt to tune by
+        self.device = torch.device("cpu")
+
+    @property
+    def denoiser(self) -> Any:
+        return self.pipe.transformer if self.flows else self.pipe.unet
+
+    @property
+    def stride(self) -> int:
+        """Pixels that a picture's sides must be multiples of."""
+        return int(self.pipe.vae_scale_factor) * self.folds
+
+    @property
+    def pulls(self) -> bool:
+        """Whether guidance sets the prompts against the negative ones."""
+        return self.guidance > 1
+
+    def say(self, prompt: str, negative: str, instance: str) -> None:
+        """Encode the prompts, once; raise ConfigError where one is too long."""
+        for text in (prompt, instance, *([negative] if self.pulls else [])):
+            self._refuse_too_long(text)
+        with torch.no_grad():
+            self.shown, self.called = self.told(prompt, negative), self.told(instance, "")
+
+    @abstractmethod
+    def told(self, prompt: str, negative: str) -> Told:
+        """Prompts as the pipeline takes them, of one picture."""
+
+    @abstractmethod
+    def noised(self, latents: Tensor) -> Noised:
+        """Latents made noisy to different degrees, and what is to be guessed of them."""
+
+    @abstractmethod
+    def guess(self, noised: Noised, told: Told) -> Tensor:
+        """What the denoiser makes of noisy latents under a prompt."""
+
+    def asked(self, pictures: Tensor) -> dict[str, Any]:
+        """What else the call of this family's pipelines takes."""
+        return {}
+
+    def to(self, device: torch.device) -> None:
+        if device != self.device:
+            self.pipe.to(device)
+            self.shown, self.called = (
+                {name: value.to(device) for name, value in part.items()} for part in (self.shown, self.called)
+            )
+            self.style = None if self.style is None else self.style.to(device)
+            self.device = device
+
+    def loss(self, pictures: Tensor) -> Tensor:
+        """The mean squared error of the guess on pictures (B, 3, H, W) in 0..1, under the prompt to tune by."""
+        if self.style is not None:
+            self.pipe.set_ip_adapter_scale(0.0)  # what is tuned must work without the style picture too
+        noised = self.noised(self.latents(2 * pictures - 1))
+        return (self.guess(noised, repeated(self.called, len(pictures))).float() - noised.truth).square().mean()
+
+    def redraw(self, pictures: Tensor, seeds: list[int], structure: Tensor | None) -> Tensor:
+        """Pictures (N, 3, H, W) in 0..1 -> 0..1; each has noise by its own seed, so that none depends on the others."""
+        more = self.asked(pictures)
+        if structure is not None:
+            more |= {"control_image": structure, "controlnet_conditioning_scale": self.structure_scale}
+        if self.style is not None:
+            self.pipe.set_ip_adapter_scale(self.style_scale)
+            more |= {"ip_adapter_image_embeds": [self.style]}
+        with quiet():
+            drawn: Tensor = self.pipe(
+                image=pictures,
+                strength=self.strength,
+                num_inference_steps=self.steps,
+                guidance_scale=self.guidance,
+                generator=[torch.Generator().manual_seed(seed) for seed in seeds],  # the CPU's: the same on any device
+                output_type="pt",
+                **repeated(self.shown, len(pictures)),
+                **more,
+            ).images
+        return drawn
+
+    def latents(self, pictures: Tensor) -> Tensor:
+        """(B, 3, H, W) in -1..1 -> scaled latents (B, C, h, w) in float32, drawn from what the autoencoder says."""
+        vae = self.pipe.vae
+        if vae.dtype == torch.float16 and vae.config.force_upcast:
+            vae.float()  # some autoencoders, as SDXL's, overflow in half precision
+        with torch.no_grad():
+            z = vae.encode(pictures.to(vae.dtype)).latent_dist.sample().float()
+        scaled: Tensor = (z - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+        return scaled
+
+    def style_of(self, count: int) -> dict[str, Any]:
+        """The image prompt for ``count`` pictures, as a U-Net with an IP-Adapter wants it even at scale 0."""
+        if self.style is None:
+            return {}
+        told = self.style.chunk(2)[-1] if self.pulls else self.style
+        return {"image_embeds": [told.expand(count, *told.shape[1:])]}
+
+    def _refuse_too_long(self, prompt: str) -> None:
+        """Where there are several text encoders, the prompt must fit the one that takes most."""
+        found = [(getattr(self.pipe, name, None), most) for name, most in self.encoders]
+        limits = [(most or each.model_max_length, each) for each, most in found if each is not None]
+        limit, tokenizer = max(limits, key=lambda pair: pair[0])
+        length, marks = len(tokenizer(prompt, verbose=False).input_ids), tokenizer.num_special_tokens_to_add()
+        if length > limit:
+            raise ConfigError(
+                f"bridge 'diffusion': '{prompt[:40]}...' is {length - marks} tokens long, but {limit - marks} fit the "
+                "model's text encoder. Shorten the prompt."
+            )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what diffusers says of each picture, such as that an autoencoder goes to float32 and back."""
+    from diffusers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def repeated(told: Told, count: int) -> Told:
+    """What was told of one picture, for ``count`` of them."""
+    return {name: value.expand(count, *value.shape[1:]) for name, value in told.items()}
+
+
+def diffused(scheduler: Any, latents: Tensor) -> Noised:
+    """Latents at steps of a diffusion, and what its ``prediction_type`` has guessed."""
+    noise = torch.randn_like(latents)
+    time = torch.randint(scheduler.config.num_train_timesteps, (len(latents),), device=latents.device)
+    truths = {
+        "epsilon": noise,
+        "v_prediction": scheduler.get_velocity(latents, noise, time),
+        "sample": latents,
+    }
+    return Noised(scheduler.add_noise(latents, noise, time), time, truths[scheduler.config.prediction_type])
+
+
+def flowed(latents: Tensor) -> Noised:
+    """Latents on a straight way to noise, more often in its middle (Esser et al. 2024, equation 19), and that way."""
+    noise = torch.randn_like(latents)
+    share = torch.randn(len(latents), device=latents.device).sigmoid()
+    s = share.view(-1, 1, 1, 1)
+    return Noised((1 - s) * latents + s * noise, share, noise - latents)

@@ -1,0 +1,128 @@
+"""A foundation model and what goes with it, read from folders or a hub, and made ready for the machine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError, MissingExtra
+from ._families import FAMILIES
+from ._foundations import Foundation, quiet
+
+SCHEDULERS = {
+    "ddim": "DDIMScheduler",
+    "dpm": "DPMSolverMultistepScheduler",
+    "lcm": "LCMScheduler",
+    "euler": "EulerDiscreteScheduler",
+}
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def foundation(model: str, controlnet: str, scheduler: str, precision: str, tune: str) -> Foundation:
+    """The frozen foundation model ``model``, perhaps with a ControlNet; raises ConfigError where that cannot be had."""
+    diffusers = library(*(["peft"] if tune == "lora" else []))
+    kind = TYPES[precision]
+    with _found("model", model) as local:
+        index = diffusers.DiffusionPipeline.load_config(model, local_files_only=local)
+    parts: dict[str, Any] = {name: None for name, what in index.items() if what == [None, None]}  # left out, as a T5
+    if "safety_checker" in index:
+        # it makes pictures black that it mistakes: a camera must not go blind
+        parts |= {"safety_checker": None, "requires_safety_checker": False}
+    if controlnet:
+        with _found("controlnet", controlnet) as local:
+            parts["controlnet"] = diffusers.AutoModel.from_pretrained(controlnet, dtype=kind, local_files_only=local)
+    with _found("model", model) as local:
+        load = diffusers.AutoPipelineForImage2Image.from_pretrained
+        pipe = load(model, dtype=kind, local_files_only=local, **parts)
+    family = next((each for each in FAMILIES if type(pipe).__name__ in each.pipelines), None)
+    if family is None:
+        raise ConfigError(
+            f"bridge 'diffusion': '{model}' is a {type(pipe).__name__}, which it does not know. It takes Stable "
+            "Diffusion 1, 2, XL and 3, latent consistency models and FLUX.1."
+        )
+    for part in pipe.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.requires_grad_(False).eval()
+    pipe.set_progress_bar_config(disable=True)
+    noise = None if family.flows else diffusers.DDPMScheduler.from_config(pipe.scheduler.config)
+    if scheduler != "model":
+        if family.flows:
+            raise ConfigError(f"bridge 'diffusion': '{model}' is a flow. Leave its own scheduler: scheduler = 'model'.")
+        pipe.scheduler = getattr(diffusers, SCHEDULERS[scheduler]).from_config(pipe.scheduler.config)
+    return family(pipe, noise)
+
+
+def styled(model: Foundation, picture: Path, adapter: str, file: str) -> Tensor:
+    """Load an IP-Adapter; what it makes of a style ``picture``, as the pipeline takes it."""
+    from PIL import Image, UnidentifiedImageError
+
+    if model.flows:
+        raise ConfigError("bridge 'diffusion' takes an image_prompt with Stable Diffusion 1, 2 and XL alone.")
+    try:
+        with Image.open(picture) as opened:
+            image = opened.convert("RGB")
+    except (OSError, UnidentifiedImageError) as error:
+        raise ConfigError(f"image_prompt {picture} cannot be read: {error}") from None
+    folder, name = str(Path(file).parent), Path(file).name
+    learning = {id(weight) for weight in model.denoiser.parameters() if weight.requires_grad}
+    try:
+        with quiet():
+            model.pipe.load_ip_adapter(adapter, folder, name, local_files_only=Path(adapter).is_dir())
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"bridge 'diffusion' cannot load '{file}' of the adapter '{adapter}': give a folder that holds it and, "
+            f"beside it, image_encoder, or a hub id within reach. ({str(error).splitlines()[0]})"
+        ) from None
+    model.pipe.image_encoder.requires_grad_(False).eval()
+    for weight in model.denoiser.parameters():
+        weight.requires_grad_(id(weight) in learning)
+    with torch.no_grad():
+        seen: Tensor = model.pipe.prepare_ip_adapter_image_embeds(image, None, model.device, 1, model.pulls)[0]
+    return seen
+
+
+def accelerated(model: Foundation, precision: str, channels_last: bool, compile: bool, recompute: bool) -> None:
+    """Make the denoiser ready: what is left in float32 works in ``precision`` all the same."""
+    denoiser, kind = model.denoiser, TYPES[precision]
+    if any(weight.dtype != kind for weight in denoiser.parameters()):
+        plain = denoiser.forward
+
+        def forward(*inputs: Any, **named: Any) -> Any:
+            with torch.autocast(denoiser.device.type, kind):
+                return plain(*inputs, **named)
+
+        denoiser.forward = forward
+    if channels_last:
+        denoiser.to(memory_format=torch.channels_last)
+        model.pipe.vae.to(memory_format=torch.channels_last)
+    if recompute:
+        denoiser.enable_gradient_checkpointing()
+    if compile:
+        denoiser.compile()
+
+
+def library(*others: str) -> Any:
+    """diffusers, imported where it is needed, when ``others`` that it will be asked to work with are here too."""
+    for name in ("diffusers", "transformers", *others):
+        if find_spec(name) is None:
+            raise MissingExtra("bridge 'diffusion'", name, "diffusion")
+    import diffusers
+
+    return diffusers
+
+
+@contextmanager
+def _found(setting: str, name: str) -> Iterator[bool]:
+    """Whether ``name`` is a local folder, and what to do where it cannot be read."""
+    try:
+        yield Path(name).is_dir()
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"bridge 'diffusion' cannot load {setting} '{name}': it is neither a folder of its kind nor reachable on "
+            "the hub. Download it where there is a network, and give the path of a folder saved with save_pretrained. "
+            f"({str(error).splitlines()[0]})"
+        ) from None

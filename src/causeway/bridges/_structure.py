@@ -1,0 +1,97 @@
+"""What a ControlNet is shown of a picture: its edges, how near things are, or what they are."""
+
+import colorsys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+
+GOLDEN = 0.618034  # of a turn, between the hues of neighbouring classes
+
+
+def structure(kind: str, estimator: str, palette: str) -> Callable[[Tensor], Tensor]:
+    """What makes pictures (N, 3, H, W) in 0..1 into condition pictures of the same shape."""
+    if kind == "edges":
+        return edges
+    return Depth(estimator) if kind == "depth" else Segments(estimator, palette)
+
+
+def edges(pictures: Tensor) -> Tensor:
+    """White lines on black where brightness changes (Canny 1986)."""
+    from kornia.filters import canny
+
+    lines: Tensor = canny(pictures)[1]
+    return lines.expand(-1, 3, -1, -1)
+
+
+class Depth:
+    """Near is bright, each picture from 0 to 1: for an estimator of inverse depth, as DPT and Depth Anything are."""
+
+    def __init__(self, estimator: str):
+        self.model, self.prepare = _estimator("AutoModelForDepthEstimation", estimator)
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        found = _estimated(self.model, self.prepare, pictures).predicted_depth[:, None]
+        low, high = found.amin((2, 3), keepdim=True), found.amax((2, 3), keepdim=True)
+        near = (found - low) / (high - low).clamp(min=1e-6)
+        grown = nn.functional.interpolate(near, pictures.shape[2:], mode="bilinear", align_corners=False)
+        return grown.expand(-1, 3, -1, -1)
+
+
+class Segments:
+    """Each class in its colour."""
+
+    def __init__(self, estimator: str, palette: str):
+        self.model, self.prepare = _estimator("AutoModelForSemanticSegmentation", estimator)
+        count = int(self.model.config.num_labels)
+        self.colours = _palette(Path(palette), count) if palette else _hues(count)
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        scores = _estimated(self.model, self.prepare, pictures).logits
+        grown = nn.functional.interpolate(scores, pictures.shape[2:], mode="bilinear", align_corners=False)
+        return self.colours.to(pictures.device)[grown.argmax(1)].permute(0, 3, 1, 2)
+
+
+def _estimated(model: Any, prepare: Any, pictures: Tensor) -> Any:
+    """What ``model`` says of ``pictures``, which its own processor brings to its size."""
+    frames = pictures.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    shown = prepare(images=list(frames), return_tensors="pt")
+    return model.to(pictures.device)(pixel_values=shown["pixel_values"].to(pictures.device))
+
+
+def _estimator(kind: str, estimator: str) -> tuple[Any, Any]:
+    """A model of transformers, and what prepares pictures for it."""
+    import transformers as library
+
+    transformers: Any = library  # half of it has no types
+    local = Path(estimator).is_dir()
+    try:
+        model = getattr(transformers, kind).from_pretrained(estimator, local_files_only=local)
+        prepare = transformers.AutoImageProcessor.from_pretrained(estimator, local_files_only=local)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"bridge 'diffusion' cannot load the estimator '{estimator}' by {kind}: give a folder that save_pretrained "
+            f"wrote, its image processor included, or a hub id within reach. ({str(error).splitlines()[0]})"
+        ) from None
+    return model.requires_grad_(False).eval(), prepare
+
+
+def _palette(file: Path, count: int) -> Tensor:
+    """The colours in a file, (count, 3) in 0..1."""
+    try:
+        colours = np.loadtxt(file, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"palette {file} cannot be read as 'r g b' a line: {error}") from None
+    if colours.shape[1] != 3 or len(colours) < count or colours.min() < 0 or colours.max() > 255:
+        raise ConfigError(f"palette {file} needs {count} lines 'r g b' of 0..255, one for each class of the estimator.")
+    return torch.from_numpy(colours[:count] / 255).float()
+
+
+def _hues(count: int) -> Tensor:
+    """Colours that neighbouring classes do not share, (count, 3) in 0..1."""
+    return torch.tensor([colorsys.hsv_to_rgb(GOLDEN * each % 1, 0.8, 0.5 + 0.5 * (each % 2)) for each in range(count)])

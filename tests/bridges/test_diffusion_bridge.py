@@ -1,0 +1,314 @@
+"""The bridge ``diffusion`` on tiny models of the real classes: how it redraws."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from causeway.bridges import _foundations, _structure, diffusion
+from causeway.errors import ConfigError, MissingExtra
+from foundations import Tiny, far, pictures
+
+pytestmark = pytest.mark.slow
+
+FAMILIES = ["stable", "consistent", "large", "three", "flux"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_family_redraws_pictures_of_any_size(family: str, tiny: Tiny) -> None:
+    images = pictures(3, 2, 27, 37)
+    made = tiny(family, batch=4)
+    drawn = made(images)
+    assert drawn.shape == images.shape and drawn.dtype == torch.uint8 and far(drawn, images) > 20
+    assert torch.equal(made(images), drawn), "in evaluation it is a function"
+    assert far(made(images[1:2]), drawn[1:2]) <= 1, "pictures do not see one another"
+    same = made(images[:1].expand(3, -1, -1, -1, -1))
+    assert far(same[0], same[2]) <= 1, "all have the noise of their clip"
+    assert not made.state_dict() and not list(made.parameters()), "nothing of the foundation is its own"
+
+
+def seen(made: diffusion.Diffusion, images: Tensor) -> list[Tensor]:
+    """The time steps at which the denoiser looks at what, one batch each."""
+    made.begin()
+    found: list[Tensor] = []
+    assert made._foundation
+    made._foundation.denoiser.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0]))
+    made(images)
+    return found
+
+
+def test_steps_strength_guidance_and_batch_say_what_the_denoiser_does(tiny: Tiny) -> None:
+    images = pictures(3)
+    ten = seen(tiny(steps=10, strength=0.5, scheduler="ddim"), images)
+    assert [len(each) for each in ten] == [6] * 5, "half of the steps, each of pictures with and without the prompt"
+    assert [len(each) for each in seen(tiny(guidance=1.0, scheduler="ddim"), images)] == [3, 3]
+    assert [len(each) for each in seen(tiny(guidance=1.0, scheduler="ddim", batch=2), images)] == [2, 2, 1, 1]
+    assert ten[0].shape[2:] == (12, 16), "latents at the size of the pictures"
+    large = seen(tiny(side=48, scheduler="ddim"), pictures(1, 1, 25, 31))
+    assert large[0].shape[2:] == (24, 30), "and at the shorter side that was asked for"
+
+
+def test_what_is_drawn_follows_strength_guidance_prompts_and_scheduler(tiny: Tiny, plain: Tensor) -> None:
+    changes = [{"strength": 0.9}, {"guidance": 9.0}, {"prompt": "snow"}, {"negative_prompt": "snow"}]
+    schedulers = [{"scheduler": name} for name in ("ddim", "dpm", "lcm", "euler")]
+    others = [tiny(**each)(pictures()) for each in [*changes, *schedulers]]
+    assert all(far(plain, other) > 1 for other in others)
+    assert torch.equal(tiny(instance="snow")(pictures()), plain), "what is tuned on is not what is drawn"
+
+
+def test_strength_decides_how_much_of_a_picture_is_left(tiny: Tiny) -> None:
+    images = pictures()
+    nothing = images.flip(0)
+    weak, strong = ((tiny(strength=s, steps=10)(images), tiny(strength=s, steps=10)(nothing)) for s in (0.1, 1.0))
+    assert far(*weak) > 2 * far(*strong)
+
+
+def test_noise_is_the_same_along_a_clip_and_another_in_the_next(tiny: Tiny) -> None:
+    images, made = pictures(), tiny()
+    made.clip(1)
+    one = made(images)
+    made.clip(2)
+    assert far(made(images), one) > 1
+    made.clip(1)
+    assert torch.equal(made(images), one)
+    made.train()
+    torch.manual_seed(0)
+    drawn = made(images)
+    assert far(made(images), drawn) > 1, "in training the noise is another each time"
+    torch.manual_seed(0)
+    assert torch.equal(made(images), drawn)
+
+
+def test_pictures_that_hardly_change_are_given_the_last_drawing(tiny: Tiny) -> None:
+    images = pictures(1, 2).repeat(5, 1, 1, 1, 1)
+    images[1, 0] += 1
+    images[2, 0] += 2  # neighbours differ by one, but it by two from what was drawn
+    images[4] += 9
+    every, made = tiny(batch=1)(images), tiny(batch=1, skip=1.5)
+    drawn = made(images)
+    sources = [[0, 0], [0, 0], [2, 0], [2, 0], [4, 4]]
+    sources[3][0] = 3  # the fourth is as the first again, two from the third
+    for row, of in enumerate(sources):
+        assert all(torch.equal(drawn[row, camera], every[of[camera], camera]) for camera in (0, 1)), row
+    assert torch.equal(made(images[4:] + 1), drawn[4:]), "over calls too"
+    made.clip(0)
+    assert torch.equal(made(images[4:] + 1), tiny()(images[4:] + 1)), "but not into another clip"
+    assert made(pictures(1, 1)).shape == (1, 1, 3, 24, 32), "nor over another set of cameras"
+
+
+def test_edges_are_white_where_brightness_changes() -> None:
+    square = torch.zeros(1, 3, 32, 32)
+    square[:, :, 8:24, 4:24] = 1
+    lines = _structure.edges(square)
+    assert lines.shape == square.shape and set(lines.unique().tolist()) == {0.0, 1.0}
+    rows = lines[0, 0].sum(1)
+    assert rows[7:9].max() >= 16 and rows[15] == 2 and lines[0, 0, 12:20, 12:20].sum() == 0
+    assert (lines[0, 0, 15].nonzero().flatten() - torch.tensor([4, 24])).abs().max() <= 1
+
+
+def test_a_controlnet_is_shown_the_edges_of_each_picture(
+    tiny: Tiny, folder: Callable[[str], str], plain: Tensor
+) -> None:
+    images, held = pictures(), {"structure": "edges", "controlnet": folder("controlnet")}
+    assert torch.equal(tiny(**held, structure_scale=0.0)(images), plain)
+    made = tiny(**held)
+    made.begin()
+    shown: list[Tensor] = []
+    assert made._foundation
+    made._foundation.pipe.controlnet.register_forward_pre_hook(
+        lambda module, inputs, named: shown.append(named["controlnet_cond"]), with_kwargs=True
+    )
+    drawn = made(images)
+    assert far(drawn, plain) > 1
+    edges = _structure.edges(images[:, 0].float() / 255)
+    assert edges.sum() > 0 and torch.equal(shown[0], torch.cat([edges, edges])), "with and without the prompt"
+    assert far(tiny(**held, structure_scale=2.0)(images), drawn) > 1
+
+
+def test_depth_is_near_to_far_in_each_picture(tiny: Tiny, folder: Callable[[str], str], plain: Tensor) -> None:
+    condition = _structure.structure("depth", folder("depth"), "")(pictures(2)[:, 0].float() / 255)
+    assert condition.shape == (2, 3, 24, 32) and torch.equal(condition[:, 0], condition[:, 2])
+    assert condition.amin((1, 2, 3)).max() < 0.1 and condition.amax((1, 2, 3)).min() > 0.9
+    held = {"structure": "depth", "controlnet": folder("controlnet"), "estimator": folder("depth")}
+    assert far(tiny(**held)(pictures()), plain) > 1
+
+
+def test_each_class_has_its_colour(tiny: Tiny, folder: Callable[[str], str], plain: Tensor, tmp_path: Path) -> None:
+    (tmp_path / "colours").write_text("255 0 0\n0 255 0\n0 0 255\n", encoding="utf-8")
+    seen = pictures(2)[:, 0].float() / 255
+    own, any_ = (
+        _structure.structure("segmentation", folder("segmentation"), palette)(seen)
+        for palette in (str(tmp_path / "colours"), "")
+    )
+    assert own.shape == (2, 3, 24, 32) and torch.equal(own.sum(1), torch.ones(2, 24, 32)) and own.unique().numel() == 2
+    classes = own.argmax(1)
+    assert len(classes.unique()) > 1
+    for one in classes.unique():
+        assert any_.permute(0, 2, 3, 1)[classes == one].unique(dim=0).shape[0] == 1
+    held = {"structure": "segmentation", "controlnet": folder("controlnet"), "estimator": folder("segmentation")}
+    assert far(tiny(**held)(pictures()), plain) > 1
+    for wrong, said in (("255 0 0", "needs 3 lines"), ("1 2\n3 4\n5 6", "needs 3 lines"), ("red", "cannot be read")):
+        (tmp_path / "wrong").write_text(wrong, encoding="utf-8")
+        with pytest.raises(ConfigError, match=said):
+            _structure.structure("segmentation", folder("segmentation"), str(tmp_path / "wrong"))
+
+
+def test_an_image_prompt_changes_what_is_drawn(
+    tiny: Tiny, style: dict[str, Any], plain: Tensor, tmp_path: Path
+) -> None:
+    images = pictures()
+    drawn = tiny(**style)(images)
+    assert far(drawn, plain) > 1
+    assert far(tiny(**style, adapter_scale=0.0)(images), plain) <= 1
+    Image.new("RGB", (20, 20), (30, 30, 200)).save(tmp_path / "style.png")
+    assert far(tiny(**style)(images), drawn) > 1
+    assert far(tiny(**style, guidance=1.0)(images), tiny(guidance=1.0)(images)) > 1
+
+
+def test_tuning_knows_nothing_of_the_image_prompt(tiny: Tiny, style: dict[str, Any], plain: Tensor) -> None:
+    theirs = pictures(3)[:, 0].float() / 127.5 - 1
+    for guidance in (1.0, 3.0):
+        losses = []
+        for made in (tiny(tune="lora", guidance=guidance), tiny(tune="lora", guidance=guidance, **style)):
+            drawn = made(pictures()) if made.config.image_prompt else plain
+            torch.manual_seed(0)
+            losses.append(made.cost(theirs, theirs, 0.0)["denoise"])
+            losses[-1].backward()
+        assert torch.allclose(*losses)
+        assert made._foundation and made.tuned
+        learning = [weight for weight in made._foundation.denoiser.parameters() if weight.requires_grad]
+        assert len(learning) == len(list(made.tuned.parameters()))
+        assert torch.equal(made(pictures()), drawn) and far(drawn, plain) > 1, "which is there again where it redraws"
+
+
+def test_what_makes_it_quicker_changes_no_picture(tiny: Tiny, plain: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = pictures()
+    last = tiny(channels_last=True)
+    assert far(last(images), plain) <= 1 and last._foundation
+    for part in (last._foundation.denoiser, last._foundation.pipe.vae.decoder):
+        assert part.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    half = tiny(precision="bfloat16")(images)
+    assert 0 < (half.float() - plain.float()).abs().mean() < 8
+    compiled: list[Any] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(type(module).__name__))
+    assert torch.equal(tiny(compile=True)(images), plain) and compiled == ["UNet2DConditionModel"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"strength": 0.0}, "strength is above 0"),
+        ({"strength": 0.09, "steps": 10}, "would stay as it is"),
+        ({"steps": 0}, "1 or more"),
+        ({"batch": 0}, "batch and rank"),
+        ({"guidance": -1.0}, "0 or more"),
+        ({"image_prompt": "a.png"}, "needs an adapter"),
+        ({"structure": "edges"}, "needs a controlnet"),
+        ({"structure": "depth", "controlnet": "c"}, "needs an estimator"),
+        ({"structure": "segmentation", "controlnet": "c"}, "needs an estimator"),
+        ({"tune": "lora", "prompt": ""}, "needs words"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        diffusion.Config(**settings)
+
+
+@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks`")  # diffusers' own, where it asks the hub
+def test_what_cannot_be_loaded_is_named_with_a_way_out(
+    tiny: Tiny, folder: Callable[[str], str], style: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    held = {"structure": "edges", "controlnet": folder("controlnet")}
+    wrong: list[tuple[str, dict[str, Any]]] = [
+        ("model '/no/such/folder'.*folder saved with save_pretrained", {"model": "/no/such/folder"}),
+        ("model 'nobody/nothing'.*folder saved with save_pretrained", {"model": "nobody/nothing"}),
+        ("controlnet '/no/such/folder'", {**held, "controlnet": "/no/such/folder"}),
+        ("cannot load model", {**held, "model": folder("three")}),
+        ("estimator '/no/such", {**held, "structure": "depth", "estimator": "/no/such"}),
+        ("image_prompt /no/such.png cannot be read", {**style, "image_prompt": "/no/such.png"}),
+        ("image_prompt .* cannot be read", {**style, "image_prompt": folder("stable") + "/model_index.json"}),
+        ("'models/other.bin' of the adapter", {**style, "adapter_weights": "models/other.bin"}),
+        ("Stable Diffusion 1, 2 and XL alone", {**style, "model": folder("flux")}),
+        ("is a flow", {"model": folder("three"), "scheduler": "dpm"}),
+        ("device = 'teapot' is not here", {"device": "teapot"}),
+        ("device = 'cuda:77' is not here", {"device": "cuda:77"}),  # a study is planned and reported on any machine
+        ("Tune the model that it was made from", {"model": folder("consistent"), "tune": "lora", "prompt": "x"}),
+    ]
+    for said, settings in wrong:
+        with pytest.raises(ConfigError, match=said):
+            diffusion.Config(**{"model": folder("stable"), **settings}).build().begin()
+
+
+def test_an_unknown_kind_of_model_is_refused(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    from causeway.bridges import _loading
+
+    monkeypatch.setattr(_loading, "FAMILIES", ())
+    with pytest.raises(ConfigError, match="is a StableDiffusionImg2ImgPipeline, which it does not know"):
+        tiny().begin()
+
+
+@pytest.mark.parametrize(("family", "most"), [("stable", 75), ("large", 75), ("three", 75), ("flux", 510)])
+def test_a_prompt_that_is_too_long_is_refused(family: str, most: int, tiny: Tiny) -> None:
+    made, long = tiny(family, prompt="x " * most), "x " * (most + 1)
+    made.begin()
+    model = made._foundation
+    assert model
+    for prompts in ((long, "", ""), ("", "", long), *([("", long, "")] if model.pulls else [])):
+        with pytest.raises(ConfigError, match=f"is {most + 1} tokens long, but {most} fit"):
+            model.say(*prompts)
+    model.guidance = 1.0
+    model.say("", long, "")  # no negative prompt is read then
+
+
+def test_no_memory_names_what_to_lower(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tiny(tune="lora")
+    made.begin()
+    raised: list[RuntimeError] = []
+
+    def full(*_: Any) -> Any:
+        raise raised[-1]
+
+    monkeypatch.setattr(_foundations.Foundation, "redraw", full)
+    monkeypatch.setattr(_foundations.Foundation, "loss", full)
+    for error in (
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"),
+        torch.OutOfMemoryError("no more"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory: you tried to allocate"),
+    ):
+        raised.append(error)
+        with pytest.raises(ConfigError, match="no memory to redraw: lower batch or side, or set"):
+            made(pictures())
+        with pytest.raises(ConfigError, match=r"no memory to tune: lower method.batch .* recompute = true"):
+            made.cost(torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16), 0.0)
+    raised.append(RuntimeError("sizes differ"))
+    with pytest.raises(RuntimeError, match="sizes differ"):
+        made(pictures())
+
+
+def test_no_number_is_not_drawn_as_black(tiny: Tiny) -> None:
+    made = tiny()
+    made.begin()
+    assert made._foundation
+    made._foundation.pipe.vae.decoder.conv_out.bias.data.fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match="no number in precision = 'float32'"):
+        made(pictures())
+
+
+@pytest.mark.parametrize("library", ["diffusers", "peft", "transformers"])
+def test_an_absent_library_is_named(
+    library: str, tiny: Tiny, folder: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = {"structure": "depth", "controlnet": folder("controlnet"), "estimator": folder("depth")}
+    made = {"diffusers": tiny(), "peft": tiny(tune="lora"), "transformers": tiny(**held)}[library]
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtra, match=f"needs {library}.*diffusion"):
+        made.begin()

@@ -1,0 +1,295 @@
+"""Tiny foundation models of the real classes, saved as a hub would give them: of use to nobody, and quick."""
+
+from __future__ import annotations  # diffusers and transformers load what is named, and that takes seconds
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import diffusers
+import torch
+import transformers
+from torch import Tensor
+
+from causeway.bridges.diffusion import Diffusion
+
+Tiny = Callable[..., Diffusion]
+WIDTHS = (16, 32)  # of U-Nets
+ATTENDS = {
+    "block_out_channels": WIDTHS,
+    "layers_per_block": 1,
+    "sample_size": 8,
+    "norm_num_groups": 8,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+    "attention_head_dim": 8,
+}
+
+
+def stable(folder: Path, prediction: str = "epsilon") -> Path:
+    """Stable Diffusion, of any prediction type."""
+    return saved(
+        folder,
+        diffusers.StableDiffusionPipeline(
+            vae=vae(),
+            text_encoder=clip(),
+            tokenizer=words(folder),
+            unet=unet(cross_attention_dim=16),
+            scheduler=schedule(prediction),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        ),
+    )
+
+
+def consistent(folder: Path) -> Path:
+    """A latent consistency model."""
+    return saved(
+        folder,
+        diffusers.LatentConsistencyModelPipeline(
+            vae=vae(),
+            text_encoder=clip(),
+            tokenizer=words(folder),
+            unet=unet(cross_attention_dim=16, time_cond_proj_dim=8),
+            scheduler=diffusers.LCMScheduler(beta_schedule="scaled_linear"),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        ),
+    )
+
+
+def large(folder: Path) -> Path:
+    """Stable Diffusion XL."""
+    return saved(
+        folder,
+        diffusers.StableDiffusionXLPipeline(
+            vae=vae(),
+            text_encoder=clip(),
+            text_encoder_2=clip(projected=True),
+            tokenizer=words(folder),
+            tokenizer_2=words(folder),
+            unet=unet(
+                cross_attention_dim=32,
+                addition_embed_type="text_time",
+                addition_time_embed_dim=8,
+                projection_class_embeddings_input_dim=6 * 8 + 16,
+            ),
+            scheduler=schedule("epsilon"),
+            add_watermarker=False,
+        ),
+    )
+
+
+def three(folder: Path) -> Path:
+    """Stable Diffusion 3, without its largest text encoder."""
+    made = diffusers.SD3Transformer2DModel(
+        sample_size=8,
+        patch_size=2,
+        in_channels=4,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        caption_projection_dim=16,
+        pooled_projection_dim=32,
+        out_channels=4,
+        pos_embed_max_size=32,
+    )
+    return saved(
+        folder,
+        diffusers.StableDiffusion3Pipeline(
+            vae=vae(shift_factor=0.06),
+            text_encoder=clip(projected=True),
+            text_encoder_2=clip(projected=True),
+            text_encoder_3=None,
+            tokenizer=words(folder),
+            tokenizer_2=words(folder),
+            tokenizer_3=None,
+            transformer=made,
+            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+        ),
+    )
+
+
+def flux(folder: Path) -> Path:
+    """FLUX.1, with a tiny T5."""
+    made = diffusers.FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        pooled_projection_dim=16,
+        axes_dims_rope=(4, 4, 8),
+        guidance_embeds=True,
+    )
+    five = transformers.T5EncoderModel(
+        transformers.T5Config(vocab_size=300, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    )
+    return saved(
+        folder,
+        diffusers.FluxPipeline(
+            vae=vae(shift_factor=0.06),
+            text_encoder=clip(),
+            text_encoder_2=five,
+            tokenizer=words(folder),
+            tokenizer_2=words(folder),
+            transformer=made,
+            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        ),
+    )
+
+
+def controlnet(folder: Path, model: Path) -> Path:
+    """A ControlNet for a tiny Stable Diffusion; its last layers are not 0, as they are before one is trained."""
+    torch.manual_seed(1)
+    made = diffusers.ControlNetModel.from_unet(
+        diffusers.UNet2DConditionModel.from_pretrained(model / "unet"), conditioning_embedding_out_channels=(8, 16)
+    )
+    for layer in [*made.controlnet_down_blocks, made.controlnet_mid_block, made.controlnet_cond_embedding.conv_out]:
+        torch.nn.init.normal_(layer.weight, std=0.3)
+    made.save_pretrained(folder)
+    return folder
+
+
+def adapter(folder: Path, model: Path) -> Path:
+    """An IP-Adapter for a tiny Stable Diffusion, with its image encoder: models/tiny.bin in ``folder``."""
+    torch.manual_seed(2)
+    (folder / "models").mkdir(parents=True)
+    net = diffusers.UNet2DConditionModel.from_pretrained(model / "unet")
+    told, number, layers = net.config.cross_attention_dim, 1, {}
+    for name, weight in net.state_dict().items():
+        if name.endswith("attn2.to_k.weight"):
+            for which in ("k", "v"):
+                layers[f"{number}.to_{which}_ip.weight"] = torch.randn(weight.shape[0], told)
+            number += 2
+    image = {
+        "proj.weight": torch.randn(4 * told, 16),
+        "proj.bias": torch.zeros(4 * told),
+        "norm.weight": torch.ones(told),
+        "norm.bias": torch.zeros(told),
+    }
+    torch.save({"image_proj": image, "ip_adapter": layers}, folder / "models" / "tiny.bin")
+    transformers.CLIPVisionModelWithProjection(
+        transformers.CLIPVisionConfig(
+            hidden_size=16,
+            intermediate_size=16,
+            projection_dim=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            image_size=16,
+            patch_size=8,
+        )
+    ).save_pretrained(folder / "models" / "image_encoder")
+    return folder
+
+
+def depth(folder: Path) -> Path:
+    """An estimator of depth."""
+    torch.manual_seed(3)
+    settings = transformers.GLPNConfig(
+        num_encoder_blocks=2,
+        depths=[1, 1],
+        sr_ratios=[2, 1],
+        hidden_sizes=[8, 8],
+        patch_sizes=[7, 3],
+        strides=[4, 2],
+        num_attention_heads=[1, 1],
+        mlp_ratios=[1, 1],
+        decoder_hidden_size=8,
+    )
+    transformers.GLPNForDepthEstimation(settings).save_pretrained(folder)
+    transformers.GLPNImageProcessorPil(size_divisor=8).save_pretrained(folder)
+    return folder
+
+
+def segmentation(folder: Path) -> Path:
+    """An estimator of three classes."""
+    torch.manual_seed(4)
+    settings = transformers.SegformerConfig(
+        num_encoder_blocks=2,
+        depths=[1, 1],
+        sr_ratios=[2, 1],
+        hidden_sizes=[8, 8],
+        patch_sizes=[7, 3],
+        strides=[4, 2],
+        num_attention_heads=[1, 1],
+        mlp_ratios=[1, 1],
+        decoder_hidden_size=8,
+        num_labels=3,
+    )
+    transformers.SegformerForSemanticSegmentation(settings).save_pretrained(folder)
+    transformers.SegformerImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def schedule(prediction: str) -> diffusers.SchedulerMixin:
+    return diffusers.PNDMScheduler(
+        beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1, prediction_type=prediction
+    )
+
+
+def vae(**settings: float) -> diffusers.AutoencoderKL:
+    torch.manual_seed(0)
+    return diffusers.AutoencoderKL(
+        block_out_channels=(8, 16),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=4,
+        **settings,
+    )
+
+
+def unet(**settings: object) -> diffusers.UNet2DConditionModel:
+    torch.manual_seed(0)
+    return diffusers.UNet2DConditionModel(**ATTENDS, up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), **settings)
+
+
+def clip(projected: bool = False) -> transformers.PreTrainedModel:
+    torch.manual_seed(0)
+    settings = transformers.CLIPTextConfig(
+        vocab_size=300,
+        hidden_size=16,
+        intermediate_size=16,
+        projection_dim=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        bos_token_id=256,
+        eos_token_id=257,
+        pad_token_id=257,
+    )
+    return (transformers.CLIPTextModelWithProjection if projected else transformers.CLIPTextModel)(settings)
+
+
+def words(folder: Path) -> transformers.CLIPTokenizer:
+    """A tokenizer of single letters."""
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = [chr(code) for code in range(33, 127)]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters)]
+    vocabulary = {token: number for number, token in enumerate(tokens)} | {"<|startoftext|>": 256, "<|endoftext|>": 257}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+    return transformers.CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=77)
+
+
+def saved(folder: Path, pipe: diffusers.DiffusionPipeline) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipe.save_pretrained(folder)
+    return folder
+
+
+def pictures(count: int = 2, cameras: int = 1, height: int = 24, width: int = 32) -> Tensor:
+    random = torch.Generator().manual_seed(0)
+    coarse = torch.rand(count * cameras, 3, 4, 4, generator=random) * 255
+    fine = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+    return fine.to(torch.uint8).view(count, cameras, 3, height, width)
+
+
+def far(one: Tensor, other: Tensor) -> float:
+    return (one.float() - other.float()).abs().max().item()
