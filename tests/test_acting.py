@@ -12,8 +12,10 @@ from scipy import stats
 from causeway import acting, cli_gap, study
 from causeway.agent import Agent
 from causeway.data import Moments
+from causeway.datasets import Episode
 from causeway.errors import ConfigError, DataError
 from causeway.halves import Halves
+from causeway.recorder import Recorder, Recording
 from test_gap_command import readings
 from test_run import file, recordings  # noqa: F401
 from test_run_bridges import STUDY, of
@@ -60,8 +62,6 @@ def test_what_redrawing_changes_of_what_it_does(moments: Callable[..., Moments])
     }
     plain = {each.name for each in acting.readings(Bright(ours.spec), ours.hidden(), theirs, None, halves)}
     assert plain == {"policy_before", "policy_floor"}
-    with pytest.raises(DataError, match="but A has 1 and 0"):
-        acting.refuse_others(Bright(ours.spec), moments(10, state=0))
 
 
 def test_the_command_asks_a_run(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
@@ -76,5 +76,13 @@ def test_the_command_asks_a_run(file: Path, tmp_path: Path, recordings: Path) ->
     assert "What the policy would do" in (tmp_path / "out" / "gap.html").read_text()
     with pytest.raises(ConfigError, match=r"pictures have one size, but the runs were made for .* 48x32"):
         cli_gap.gap(*sides, ["picture.height=40", *quick], policy=plain, folder=tmp_path / "out")
+    other = tmp_path / "other"
+    with Recorder(other, Recording(("front",), 10, ("speed",), ("steering",))) as recorder:
+        pictures = np.zeros((20, 1, 32, 48, 3), np.uint8)
+        recorder.add(
+            Episode("0", np.arange(20) / 10, np.zeros((20, 1), np.float32), np.zeros((20, 1), np.float32)), pictures
+        )
+    with pytest.raises(DataError, match="The policy was trained for state none, the dataset has speed"):
+        cli_gap.gap(sides[0], other, quick, policy=plain, folder=tmp_path / "out")
     with pytest.raises(ConfigError, match="which cannot drive"):
         cli_gap.gap(*sides, quick, policy=painted, folder=tmp_path / "out")

@@ -116,10 +116,12 @@ def test_halves_are_of_stretches_and_the_same_for_everybody(moments: Callable[..
     assert len({tuple(a) for a, _ in drawn}) > 5
 
 
-def test_too_few_stretches_are_left_whole_and_have_no_noise_floor(moments: Callable[..., Moments]) -> None:
+def test_too_few_stretches_have_no_interval_and_no_noise_floor(moments: Callable[..., Moments]) -> None:
     ours, theirs = moments(40), moments(40, seed=1)
     halves = Halves(ours, theirs, 1e6, 10)
-    assert halves.of_ours(np.sum).tolist() == [40.0] * 10 and np.isnan(halves.of_theirs(np.sum)).all()
+    assert np.isnan(halves.of_ours(np.sum)).all() and np.isnan(halves.of_theirs(np.sum)).all()
+    mixed = Halves(replace(ours, time_s=ours.time_s * 1e7), theirs, 1e6, 10)
+    assert (mixed.of_ours(np.sum) == 20).all() and np.isnan(mixed.of_both(lambda a, b: 1.0)).all()
     found = compare(Comparison(resamples=10, stretch_s=1e6), instruments(QUICK), ours, theirs)
     assert all(np.isnan(each.measure.low) for each in found.readings.values())
 
@@ -143,6 +145,27 @@ def test_a_report_is_read_as_it_was_written(sides: tuple[Moments, Moments], tmp_
         for a, b in zip(read.readings.values(), found.readings.values())
     )
     assert np.array_equal(read.channels, found.channels) and read.changed.keys() == found.changed.keys()
+
+
+def test_sides_of_other_cameras_cannot_be_compared(sides: tuple[Moments, Moments]) -> None:
+    ours, theirs = sides
+    with pytest.raises(DataError, match="A has 1 cameras and B 2"):
+        compare(QUICK, instruments(QUICK), ours, replace(theirs, frames=np.repeat(theirs.frames, 2, 1)))
+
+
+def test_a_word_tells_what_was_compared_and_how(sides: tuple[Moments, Moments]) -> None:
+    ours, theirs = sides
+    words = [
+        compare(settings, instruments(settings), a, theirs).word
+        for settings, a in (
+            (QUICK, ours),
+            (QUICK, ours),
+            (replace(QUICK, resamples=20), ours),
+            (QUICK, ours.select(np.arange(20))),
+            (QUICK, replace(ours, frames=ours.frames + 1)),
+        )
+    ]
+    assert words[0] == words[1] and len(set(words)) == 4
 
 
 def test_one_picture_has_a_style_and_nothing_else(moments: Callable[..., Moments]) -> None:

@@ -1,5 +1,6 @@
 """Studies in which bridges are learned, measured, and used by other arms."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,16 @@ def test_bridges_are_learned_before_the_arms_that_use_them(planned: study.Study,
     aim = target.unlabelled.frames[target.unlabelled.rows].mean((0, 3, 4)).ravel()
     assert np.abs(means[0] - aim).max() < 2 < np.abs(means[1] - aim).max() + 2
     assert np.array_equal(source.tune.actions, plain.tune.actions), "actions are those that were shown"
+    driven = of(planned, "driven").folder
     assert isinstance(run.deploy(of(planned, "driven")).bridge, colors.Colors)
+    taken = tmp_path / "robot" / "driven"
+    taken.mkdir(parents=True)
+    for name in ("config.toml", "part.safetensors", "bridge"):  # all that a robot needs
+        copy = shutil.copytree if (driven / name).is_dir() else shutil.copyfile
+        copy(driven / name, taken / name)
+    assert isinstance(run.deploy(run.open_run(taken)).bridge, colors.Colors)
+    shown, redrawn = (run.domains(of(planned, "driven"), shown=shown)[1].tune.frames for shown in (True, False))
+    assert not np.array_equal(shown, redrawn), "an agent is shown what its camera sees"
 
     rows_ = results.table(planned, planned.metrics)
     found = {(row.arm, row.metric): row for row in rows_}
@@ -102,13 +112,39 @@ def test_what_redraws_must_be_a_bridge_and_what_drives_a_policy(planned: study.S
             "source.through: there is no arm or run 'pianted'",
         ),
         ("arms.crossed.source.through=crossed", "source.through names the arm itself"),
-        ("arms.painted.source.through=crossed", "need one another in a circle"),
+        ("arms.painted.source.through=driven", "source.through = 'driven' leaves no bridge to the target"),
+        ("arms.crossed.source.through=back", "leaves no bridge to the target. Name an arm"),
+        ("arms.driven.target.through=painted", 'to = "source"'),
+        ("arms.driven.bridge=noise", "target.through and bridge both redraw"),
+        ("arms.plain.source.validator=edges", "validator judges what is redrawn: name what redraws"),
     ],
 )
 def test_arms_that_cannot_be_crossed(change: str, said: str, file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
     file.write_text(STUDY)
     with pytest.raises(ConfigError, match=said):
         study.plan(file, tmp_path / "s", [change], recordings, tmp_path / "cache")
+
+
+def test_arms_that_measured_other_things_are_not_subtracted(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    file.write_text(STUDY.replace('baseline = "plain"', 'baseline = "none"'))
+    made = study.plan(file, tmp_path / "s", ["arms.painted.gap.resamples=30"], recordings, tmp_path / "cache")
+    assert study.carry_out(made, arms=["none", "painted"]) == []
+    found = {(row.arm, row.metric): row for row in results.table(made, made.metrics)}
+    assert found["painted", "edges_changed"].against is None and found["painted", "edges_changed"].verdict == ""
+
+
+def test_a_study_whose_bridges_stand_at_other_points_has_a_page(
+    file: Path,  # noqa: F811
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+) -> None:
+    file.write_text(STUDY)
+    changes = ['arms.painted.sweep={"method.bridge.pictures"=[10,20]}', "arms.crossed.source.through="]
+    made = study.plan(file, tmp_path / "s", changes, recordings, tmp_path / "cache")
+    assert study.carry_out(made, arms=["plain", "painted"]) == []
+    rows = results.table(made, made.metrics)
+    report.write(made, rows, tmp_path / "page.html")
+    assert "pictures=10" in (tmp_path / "page.html").read_text()
 
 
 def test_another_bridge_redraws_anew(planned: study.Study, file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from .agent import Agent
 from .data import Moments
-from .errors import DataError
 from .gap import BOUNDS, Reading, closed
 from .halves import Halves
 from .progress import track
@@ -29,8 +28,7 @@ Actions = NDArray[np.float64]  # (N, A), the first of each plan
 def readings(
     agent: Agent, ours: Moments, theirs: Moments, redrawn: NDArray[np.uint8] | None, halves: Halves
 ) -> list[Reading]:
-    """What the agent's policy says of A, of B, and of A redrawn. Raises DataError where it cannot look at them."""
-    refuse_others(agent, ours, theirs)
+    """What the agent's policy says of A, of B, and of A redrawn; it must have been made for such moments."""
     a, b = (planned(agent, side, None) for side in (ours, theirs))
     c = None if redrawn is None else planned(agent, ours, redrawn)
     found = [_reading("policy_before", a, b, halves), _floor(b, halves)]
@@ -45,18 +43,6 @@ def readings(
         if c is not None:
             found.append(_mean("policy_error", np.abs(c - truth).mean(1), halves))
     return found
-
-
-def refuse_others(agent: Agent, *sides: Moments) -> None:
-    """Raise DataError unless the policy can look at the moments as they are."""
-    fits = agent.policy.spec.frame
-    for name, side in zip("AB", sides):
-        shown = side.spec.frame
-        if (shown.cameras, shown.state) != (fits.cameras, fits.state):
-            raise DataError(
-                f"--policy: it looks through {fits.cameras} cameras at {fits.state} numbers of state, but {name} has "
-                f"{shown.cameras} and {shown.state}."
-            )
 
 
 def planned(agent: Agent, moments: Moments, redrawn: NDArray[np.uint8] | None) -> Actions:

@@ -1,13 +1,14 @@
 """Two sets of recordings, how far they lie apart, and how much nearer a bridge or another program brings them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import acting, config, domain, redraw, run
+from . import acting, agreement, config, domain, parts, redraw, run
 from .cache import Crop
 from .data import Moments
 from .errors import ConfigError, DataError
@@ -28,11 +29,20 @@ class Compared(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Side:
+    """Recordings of which the pictures are compared."""
+
+    dataset: Any = None  # which
+    episodes: int | Literal["all"] = "all"  # how many of them, the first ones
+    crop: Crop = field(default_factory=Crop)  # what is cut off the pictures before they are resized
+
+
+@dataclass(frozen=True)
 class Asked:
     """What is compared with what, and how."""
 
-    a: domain.Config = field(default_factory=domain.Config)  # what may be redrawn
-    b: domain.Config = field(default_factory=domain.Config)  # what it is to look like
+    a: Side  # what may be redrawn
+    b: Side  # what it is to look like
     gap: Comparison = field(default_factory=Comparison)
     picture: domain.Picture = SIZE  # of both; a bridge's run says the size itself
 
@@ -44,12 +54,15 @@ def compare(asked: Asked, cache: Path, through: Path | None = None, policy: Path
     Pictures have the size, and where nothing else is asked the crop, that the run knows. Raises ConfigError, DataError.
     """
     one = run.open_run(through) if through and (through / "config.toml").exists() else None
-    agent = None if policy is None else run.deploy(run.open_run(policy))
+    asked_run = None if policy is None else run.open_run(policy)
+    agent = None if asked_run is None else run.deploy(asked_run)
     known = {path: run.open_run(path).experiment.picture for path in (one and through, policy) if path}
     picture = _size(asked.picture, known)
     tools = config.instruments(asked.gap)
-    a, b = _crops(asked, one)
+    a, b = _crops(asked, one or asked_run)
     sides = [_read(name, side, picture, cache) for name, side in (("a", a), ("b", b))]
+    if policy is not None:
+        _refuse_others(policy, sides)
     ours, theirs = (chosen(side, asked.gap.pictures) for side in sides)
     redrawn = None
     if one is not None:
@@ -57,11 +70,19 @@ def compare(asked: Asked, cache: Path, through: Path | None = None, policy: Path
     elif through:
         redrawn = _by_another(through, sides[0], picture, cache)[ours.rows]
     report = measured(asked.gap, tools, ours, theirs, redrawn)
-    if agent is not None:
+    if agent is not None and policy is not None:
         halves = Halves(ours, theirs, asked.gap.stretch_s, asked.gap.resamples)
         acted = {each.name: each for each in acting.readings(agent, ours, theirs, redrawn, halves)}
         report = report._replace(readings={**report.readings, **acted})
     return Compared(report, ours, theirs, redrawn)
+
+
+def _refuse_others(policy: Path, sides: Sequence[Moments]) -> None:
+    """A policy is asked of what it was made for; where nobody acted, its own actions are meant."""
+    spec, names = parts.fits(policy)
+    for side in sides:
+        acted = side if side.action_names else replace(side, action_names=names.actions)
+        agreement.refuse_other_policy(spec._replace(horizon=1), names, acted, parts.rate_hz(policy))
 
 
 def _size(asked: domain.Picture, known: dict[Path, domain.Picture]) -> domain.Picture:
@@ -73,7 +94,7 @@ def _size(asked: domain.Picture, known: dict[Path, domain.Picture]) -> domain.Pi
     return sizes.pop()
 
 
-def _crops(asked: Asked, one: run.Run | None) -> tuple[domain.Config, domain.Config]:
+def _crops(asked: Asked, one: run.Run | None) -> tuple[Side, Side]:
     """Both sides, cut as the bridge's run cuts them unless they say how."""
     if one is None:
         return asked.a, asked.b
@@ -85,7 +106,7 @@ def _crops(asked: Asked, one: run.Run | None) -> tuple[domain.Config, domain.Con
     return a, replace(asked.b, crop=theirs) if plain[1] else asked.b
 
 
-def _read(name: str, side: domain.Config, picture: domain.Picture, cache: Path) -> Moments:
+def _read(name: str, side: Side, picture: domain.Picture, cache: Path) -> Moments:
     read = domain.read(name, side.dataset.build(), side.crop, picture, 1, cache)
     return domain.first(read, side.episodes, name)
 

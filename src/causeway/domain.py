@@ -56,6 +56,8 @@ class Config:
             raise ConfigError(f"block_s must be above 0, not {self.block_s}.")
         if self.episodes != "all" and self.episodes < 1:
             raise ConfigError(f"episodes must be 1 or more, or 'all', not {self.episodes}.")
+        if self.validator is not None and not self.through:
+            raise ConfigError("validator judges what is redrawn: name what redraws, as through.")
         if self.limit != "all" and self.limit < 0:
             raise ConfigError(f"limit must be 0 or more, or 'all', not {self.limit}.")
         if not (0 <= self.tune < 1 and 0 <= self.held_out < 1 and self.tune + self.held_out < 1):

@@ -106,7 +106,7 @@ def _open(tested: Sequence[Tested], arm: str, point: str, order: list[str], othe
     if other is not None and _sides(one) == _sides(other.tested.planned.run):
         domains = other.source, other.target
     else:
-        domains = run.domains(one)
+        domains = run.domains(one, shown=True)  # the agent redraws the target itself
     if fault := splits.changed(one.folder, splits.recorded(*domains)):
         raise DataError(f"{fault} Its results stand in results.csv; a page with its pictures needs those of before.")
     return Shown(arm, order.index(arm), first, run.deploy(one), *domains)

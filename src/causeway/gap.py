@@ -1,6 +1,7 @@
 """How far two sets of pictures lie apart, how much of that a bridge closes, and what it costs: every number with what
 it is on halves of the pictures, from which intervals and comparisons are made."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from .data import Moments
 from .disk import whole
@@ -22,6 +22,7 @@ from .errors import ConfigError, DataError
 from .evaluate import LEVEL, Measure, student
 from .halves import Halves
 from .progress import track
+from .redraw import floats, said
 from .validators import Validator
 
 Seen = NDArray[np.float32]  # (N, V * D), what a distance keeps of N moments
@@ -70,6 +71,7 @@ class Report(NamedTuple):
     readings: Mapping[str, Reading]  # by their names
     changed: Mapping[str, NDArray[np.float64]]  # by validator, how much the content of each picture of A changed
     channels: NDArray[np.float64]  # (D,) share of the distance of the mean features that each channel carries, A to B
+    word: str = ""  # for the two sets and how they were looked at: reports of one word can be compared
 
 
 class Instruments(NamedTuple):
@@ -89,6 +91,8 @@ def compare(
     for name, side in (("A", ours), ("B", theirs)):
         if not len(side):
             raise DataError(f"{name} holds no pictures to compare.")
+    if ours.frames.shape[1:] != theirs.frames.shape[1:]:
+        raise DataError(f"A has {ours.frames.shape[1]} cameras and B {theirs.frames.shape[1]}: choose as many of each.")
     fitting = {
         name: distance for name, distance in tools.distances.items() if min(len(ours), len(theirs)) >= distance.fewest
     }
@@ -102,14 +106,21 @@ def compare(
         readings += _readings(name, distance, a.rows[name], b.rows[name], c and c.rows[name], halves)
     changed = c.changed if c else {}
     for name, each in changed.items():
-        said = f"{name}_changed", tools.validators[name].version, "lower", tools.validators[name].unit, BOUNDS
-        readings.append(Reading(*said, float(each.mean()), halves.of_ours(partial(_mean, each))))
+        known = f"{name}_changed", tools.validators[name].version, "lower", tools.validators[name].unit, BOUNDS
+        readings.append(Reading(*known, float(each.mean()), halves.of_ours(partial(_mean, each))))
     if redrawn is not None and (flicker := _flicker(ours, redrawn, halves)):
         readings.append(flicker)
     channels = carriers(a.vectors, b.vectors)
-    return Report(
-        tools.encoder.name, (len(ours), len(theirs)), {each.name: each for each in readings}, changed, channels
-    )
+    counts, named = (len(ours), len(theirs)), {each.name: each for each in readings}
+    return Report(tools.encoder.name, counts, named, changed, channels, _word(settings, ours, theirs))
+
+
+def _word(settings: Comparison, ours: Moments, theirs: Moments) -> str:
+    """A word that changes with what is looked at, and how."""
+    word = hashlib.sha256(repr(settings).encode())
+    for side in (ours, theirs):
+        word.update(said(side.frames).encode() + side.rows.tobytes())
+    return word.hexdigest()[:16]
 
 
 def about(value: float, drawn: NDArray[np.float64], bounds: tuple[float, float]) -> Measure:
@@ -163,7 +174,7 @@ def carriers(ours: Rows, theirs: Rows) -> NDArray[np.float64]:
 
 def _readings(name: str, distance: Distance, a: Seen, b: Seen, c: Seen | None, halves: Halves) -> list[Reading]:
     """From A to B; from A redrawn, and the share of the way that was closed; and B from itself, the noise floor."""
-    said = distance.version, "lower", distance.unit, distance.bounds
+    known = distance.version, "lower", distance.unit, distance.bounds
     theirs = products(b, b)
 
     def reading(called: str, rows: Seen) -> Reading:
@@ -172,13 +183,13 @@ def _readings(name: str, distance: Distance, a: Seen, b: Seen, c: Seen | None, h
         def of(i: NDArray[np.bool_], j: NDArray[np.bool_]) -> float:
             return distance.between(own[np.ix_(i, i)], theirs[np.ix_(j, j)], across[np.ix_(i, j)])
 
-        return Reading(called, *said, distance.between(own, theirs, across), halves.of_both(of))
+        return Reading(called, *known, distance.between(own, theirs, across), halves.of_both(of))
 
     def itself(j: NDArray[np.bool_]) -> float:
         return distance.between(theirs[np.ix_(j, j)], theirs[np.ix_(~j, ~j)], theirs[np.ix_(j, ~j)])
 
     before, floors = reading(f"{name}_before", a), halves.of_theirs(itself)
-    floor = Reading(f"{name}_floor", *said, float(floors.mean()), floors)
+    floor = Reading(f"{name}_floor", *known, float(floors.mean()), floors)
     if c is None:
         return [before, floor]
     after = reading(name, c)
@@ -248,23 +259,16 @@ def _look(
     changed: dict[str, list[NDArray[np.float64]]] = {key: [] for key in tools.validators} if before is not None else {}
     for start in track(range(0, len(frames), CHUNK), f"looking at {name}", f"x{CHUNK} pictures"):
         part = slice(start, start + CHUNK)
-        look, count = Look(tools.encoder, _floats(frames[part])), len(frames[part])
+        look, count = Look(tools.encoder, floats(frames[part])), len(frames[part])
         vectors.append(look.vectors.view(count, -1).double().numpy())
         for key, distance in distances.items():
             rows[key].append(distance.rows(look).view(count, -1).numpy())
         if before is not None:
-            old = Look(tools.encoder, _floats(before[part]))
+            old = Look(tools.encoder, floats(before[part]))
             for key, each in changed.items():
                 each.append(tools.validators[key](old, look).view(count, -1).mean(1).double().numpy())
     joined = {key: np.concatenate(parts) for key, parts in changed.items()}
     return Looked(np.concatenate(vectors), {key: np.concatenate(parts) for key, parts in rows.items()}, joined)
-
-
-def _floats(frames: NDArray[np.uint8]) -> Tensor:
-    """(N, V, 3, H, W) -> (N * V, 3, H, W) in 0..1"""
-    return (torch.from_numpy(np.ascontiguousarray(frames)).flatten(0, 1).float() / 255).contiguous(
-        memory_format=torch.channels_last
-    )
 
 
 def _shown(moments: Moments) -> NDArray[np.uint8]:
@@ -280,7 +284,7 @@ def _pictures(moments: Moments) -> str:
 
 def save(path: Path, report: Report) -> None:
     """A report as one ``.npz``: arrays, and a JSON line of everything else."""
-    head = {"encoder": report.encoder, "counts": report.counts, "changed": list(report.changed)}
+    head = {"encoder": report.encoder, "counts": report.counts, "changed": list(report.changed), "word": report.word}
     head["readings"] = [each[:6] for each in report.readings.values()]
     arrays = {f"drawn/{number}": each.drawn for number, each in enumerate(report.readings.values())}
     arrays |= {f"changed/{name}": each for name, each in report.changed.items()} | {"channels": report.channels}
@@ -293,10 +297,9 @@ def load(path: Path) -> Report:
     with np.load(path) as arrays:
         head = json.loads(str(arrays["head"]))
         readings = (
-            Reading._make([*said[:4], tuple(said[4]), said[5], arrays[f"drawn/{number}"]])
-            for number, said in enumerate(head["readings"])
+            Reading._make([*told[:4], tuple(told[4]), told[5], arrays[f"drawn/{number}"]])
+            for number, told in enumerate(head["readings"])
         )
         changed = {name: arrays[f"changed/{name}"] for name in head["changed"]}
-        return Report(
-            head["encoder"], tuple(head["counts"]), {each.name: each for each in readings}, changed, arrays["channels"]
-        )
+        named, counts = {each.name: each for each in readings}, tuple(head["counts"])
+        return Report(head["encoder"], counts, named, changed, arrays["channels"], head.get("word", ""))

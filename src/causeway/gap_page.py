@@ -102,7 +102,7 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path) -> None:
         "kept": [] if redrawn is None else [_kept(name, report, ours, redrawn) for name in report.changed],
         "flicker": flicker.measure if flicker else None,
         "acted": {name: each.measure for name, each in report.readings.items() if name in ACTED},
-        "half": int(np.searchsorted(shares, 0.5)) + 1 if len(shares) else 0,
+        "half": int(np.searchsorted(shares, 0.5)) + 1 if len(shares) and shares[-1] > 0 else 0,
         "samples": {"A": _samples(ours), "B": _samples(theirs)},
         "figure": figure,
         "within": within,

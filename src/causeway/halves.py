@@ -28,16 +28,21 @@ class Halves:
             self._drawn.append(tuple(_half(stretches, rng) for stretches in self.sets))
 
     def of_both(self, number: Callable[[NDArray[np.bool_], NDArray[np.bool_]], float]) -> NDArray[np.float64]:
-        return np.array([number(a, b) for a, b in self._drawn])
+        """(count,) a number on halves of both sets; nan where either has too few stretches to draw halves of."""
+        return self._each(lambda half: number(*half), 0, 1)
 
     def of_ours(self, number: Callable[[NDArray[np.bool_]], float]) -> NDArray[np.float64]:
-        return self.of_both(lambda a, _: number(a))
+        """(count,) on halves of A."""
+        return self._each(lambda half: number(half[0]), 0)
 
     def of_theirs(self, number: Callable[[NDArray[np.bool_]], float]) -> NDArray[np.float64]:
-        """On halves that are true halves; nan where B has too few stretches for any."""
-        if self.sets[1].max() + 1 < FEWEST:
+        """(count,) on halves of B."""
+        return self._each(lambda half: number(half[1]), 1)
+
+    def _each(self, number: Callable[[tuple[NDArray[np.bool_], ...]], float], *needed: int) -> NDArray[np.float64]:
+        if any(self.sets[side].max() + 1 < FEWEST for side in needed):
             return np.full(self.count, math.nan)
-        return self.of_both(lambda _, b: number(b))
+        return np.array([number(half) for half in self._drawn])
 
 
 def _stretches(moments: Moments, stretch_s: float) -> NDArray[np.int64]:
@@ -48,7 +53,7 @@ def _stretches(moments: Moments, stretch_s: float) -> NDArray[np.int64]:
 
 
 def _half(stretches: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """(N,) a random half, by stretches; all of them where there are too few."""
+    """(N,) a random half, by stretches; all of a set of too few, which is then not asked for."""
     count = int(stretches.max()) + 1
     if count < FEWEST:
         return np.ones(len(stretches), bool)

@@ -10,6 +10,7 @@ from .config import Tree
 from .errors import ConfigError, nearest
 from .run import Run
 
+REDRAWS = {"source.through": "target", "target.through": "source"}  # and whose look is given
 LINKS = ("start", "source.through", "target.through")  # settings that name an arm, or the folder of a run
 
 
@@ -57,6 +58,12 @@ def _run_of(arm: str, key: str, planned: Planned, others: Sequence[Planned]) -> 
     chosen = same or same_seed
     if len(chosen) != 1:
         raise ConfigError(f"arm '{planned.arm}': {key} = '{arm}' is not one run but {len(chosen)}.")
+    method = chosen[0].run.experiment.method
+    if key in REDRAWS and (run.acts(method) or getattr(method, "to", REDRAWS[key]) != REDRAWS[key]):
+        raise ConfigError(
+            f"arm '{planned.arm}': {key} = '{arm}' leaves no bridge to the {REDRAWS[key]}. Name an arm of method "
+            f'translation with to = "{REDRAWS[key]}".'
+        )
     return chosen[0]
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,17 @@ def fits(folder: Path) -> tuple[Spec, Names]:
 def rate_hz(folder: Path) -> float:
     """Moments a second of what a finished run learned from; nan where that was never written down."""
     return float(_head(folder).get("rate_hz", math.nan))
+
+
+def copy(folder: Path, destination: Path) -> None:
+    """What a finished run left, all that is needed to use it, into another folder; what is there already stays."""
+    if (destination / "part.safetensors").exists():
+        return
+    _head(folder)  # which says what is wrong with it
+    destination.mkdir(parents=True, exist_ok=True)
+    for name in ("config.toml", "part.safetensors"):
+        with whole(destination / name) as temporary:
+            shutil.copyfile(folder / name, temporary)
 
 
 def digest(folder: Path) -> str:

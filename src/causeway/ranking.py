@@ -80,13 +80,13 @@ def _places(scores: Scores) -> Scores:
 def read(path: Path) -> Mapping[str, tuple[Scores, Scores]]:
     """Simulated and real scores by task, from a CSV of task, policy, simulated, real. Raises DataError."""
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:  # which spreadsheets begin with a mark
             table = csv.DictReader(file)
             missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
             lines = list(table)
     except FileNotFoundError:
         raise DataError(f"There is no file {path}.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is no CSV: {error}.") from None
     if missing:
         raise DataError(f"{path} has no column {' and no '.join(missing)}. It needs {', '.join(COLUMNS)}.")

@@ -79,7 +79,7 @@ def kept(bridge: Bridge, moments: Moments, folder: Path, word: str, judge: Judge
     half-way, it is gone on with; what the judge does not let pass stays as it was, and how often is said.
     """
     everything = replace(moments, rows=np.arange(len(moments.frames)))
-    key = hashlib.sha256(f"{word} {_said(moments.frames)}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{word} {said(moments.frames)}".encode()).hexdigest()[:16]
     frames, label = folder / f"{key}.redrawn", folder / f"{key}.redrawn.json"
     with room_in(folder, "What was redrawn is kept: make room, and give the same command again."):
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def kept(bridge: Bridge, moments: Moments, folder: Path, word: str, judge: Judge
             told = _told(label)
             if told["done"] < len(everything):
                 if judge is not None:
-                    judge.calibrate(moments)
+                    judge.calibrate(everything)
                 told = _make(bridge, everything, frames, label, told, judge)
     if told["stayed"]:
         say_once(f"{told['stayed']} of {told['done']} redrawn moments changed too much and stay as they were.")
@@ -154,7 +154,7 @@ def _told(label: Path) -> dict[str, int]:
     return {"done": 0, "stayed": 0} | told
 
 
-def _said(frames: NDArray[np.uint8]) -> str:
+def said(frames: NDArray[np.uint8]) -> str:
     """A word for some frames: the file they are a map of, which is named for what it holds, or all of them."""
     file = getattr(frames, "filename", None)
     return f"{Path(file).name if file else hashlib.sha256(frames.tobytes()).hexdigest()} {frames.shape}"

@@ -86,7 +86,8 @@ def write(
         for condition in varied or ("",):
             if condition:
                 bridge.vary(condition)
-            frames = redraw.kept(bridge, recorded, place, f"{word} {asked.validator} {condition}", judge)
+            said = f"{word} {asked.validator} {asked.gap.encoder} {condition}"
+            frames = redraw.kept(bridge, recorded, place, said, judge)
             begin = 0
             for episode in dataset.episodes:
                 own = frames[begin : begin + len(episode)]

@@ -96,7 +96,7 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "ways": sorted({way for each in ended for way in each.counts}, key=_way),
         "action": findings.action(study, found, tested) if found else "",
         "errors": _errors(tested, point, order, findings.action(study, found, tested) if found else ""),
-        "curves": _curves(tested, point, order, closed),
+        "curves": _curves([*tested, *(Tested(p, []) for p in study.runs if p.run.measured)], point, order, closed),
         "settings": _settings(study, tested, point),
         "command": command(),
     }
@@ -119,7 +119,11 @@ def _numbers(study: Study, rows: Sequence[Row], found: Finding, order: list[str]
     swept = groups if len(stops) > 1 else {}
     return {
         "groups": groups,
-        "forests": {metric: findings.forest(study, own, found.point) for metric, own in groups.items()},
+        "forests": {
+            metric: findings.forest(study, own, found.point)
+            for metric, own in groups.items()
+            if any(row.point == found.point for row in own) or findings.baseline_row(study, own, found.point)
+        },
         "sweeps": {metric: plots.sweep(own, order, stops, words) for metric, own in swept.items()},
         "leaders": findings.leaders(study, groups[found.metric]),
     }

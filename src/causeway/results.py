@@ -60,7 +60,7 @@ def table(study: Study, metrics: Mapping[str, Metric]) -> list[Row]:
 
 
 def bridges(study: Study) -> list[Row]:
-    """What the runs that left a bridge are measured by, beside the baseline's on the same halves of the pictures."""
+    """What the runs that left a bridge are measured by, beside the baseline's where that is of the same pictures."""
     reports: dict[tuple[str, str], dict[int, Report]] = {}
     for p in study.runs:
         if p.run.measured:
@@ -69,13 +69,15 @@ def bridges(study: Study) -> list[Row]:
     for (arm, label), by_seed in reports.items():
         base = {} if arm == study.baseline else _baseline(study, label, reports)
         own = [report.readings for report in by_seed.values()]
-        shared = [(by_seed[seed].readings, base[seed].readings) for seed in sorted(by_seed.keys() & base.keys())]
+        both = [(by_seed[seed], base[seed]) for seed in sorted(by_seed.keys() & base.keys())]
+        shared = [(ours.readings, theirs.readings) for ours, theirs in both if ours.word == theirs.word]
         count = sum(report.counts[0] for report in by_seed.values())
         for name, first in own[0].items():
             if name.endswith(ABOUT) or not all(name in each for each in (*own, *(theirs for _, theirs in shared))):
                 continue
             pairs = [(ours[name], theirs[name]) for ours, theirs in shared]
-            against = gap.difference(pairs) if pairs else None
+            same = all(ours.version == theirs.version for ours, theirs in pairs)
+            against = gap.difference(pairs) if pairs and same else None
             read = [each[name] for each in own]
             if any(math.isnan(each.value) for each in read):  # a share of no gap at all
                 continue

@@ -27,6 +27,8 @@ from .policies import Policy
 from .progress import say_once
 from .train import Training, train
 
+BRIDGE = "bridge"  # folder in a run's own, of what redraws its camera's pictures: with it a policy is whole
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -55,6 +57,8 @@ class Experiment:
             raise ConfigError(f"needs execute between 1 and horizon = {self.horizon}, not {self.execute}.")
         if self.history < 1:
             raise ConfigError(f"needs history of 1 or more, not {self.history}.")
+        if self.target.through and self.bridge != identity.Config():
+            raise ConfigError("target.through and bridge both redraw the camera's pictures. Name one of them.")
 
 
 @dataclass(frozen=True)
@@ -147,17 +151,20 @@ def acts(method: Any) -> bool:
     return bool(getattr(method, "demonstrated", True))
 
 
-def domains(run: Run, decode: bool = True) -> tuple[Domain, Domain]:
-    """The two domains of a run, with its seed's few shots; blank pictures unless ``decode``, to see what is wrong."""
+def domains(run: Run, decode: bool = True, shown: bool = False) -> tuple[Domain, Domain]:
+    """The two domains of a run, with its seed's few shots; blank pictures unless ``decode``, to see what is wrong.
+
+    With ``shown`` the target is as its camera shows it, for an agent that redraws it itself.
+    """
     e = run.experiment
-    shown = e.picture, e.horizon, run.cache, e.seed
+    common = e.picture, e.horizon, run.cache, e.seed
     needed = acts(e.method)
-    source = domain.build("source", e.source, *shown, None, decode, e.history, needed)
-    target = domain.build("target", e.target, *shown, source, decode, e.history, needed)
+    source = domain.build("source", e.source, *common, None, decode, e.history, needed)
+    target = domain.build("target", e.target, *common, source, decode, e.history, needed)
     if needed:
         agreement.refuse_mismatch(source, target, e.horizon)
     if decode:
-        return _redrawn(run, source, e.source), _redrawn(run, target, e.target)
+        return _redrawn(run, source, e.source), target if shown else _redrawn(run, target, e.target)
     return source, target
 
 
@@ -167,6 +174,8 @@ def work(run: Run) -> None:
         if run.trained and run.tested:
             return
         (run.folder / "error.txt").unlink(missing_ok=True)
+        if through := run.experiment.target.through:
+            parts.copy(Path(through), run.folder / BRIDGE)
         source, target = domains(run)
         if run.begun:
             splits.refuse_other_data(run.folder, splits.recorded(source, target))
@@ -298,7 +307,7 @@ def deploy(run: Run) -> Agent:
     action, monitor = e.action.build(), e.monitor.build()
     for between in (action, monitor):
         between.refuse_other_actions(names.actions)
-    bridge = bridge_of(Path(e.target.through)) if e.target.through else e.bridge.build()
+    bridge = bridge_of(run.folder / BRIDGE) if e.target.through else e.bridge.build()
     return Agent(policy, bridge, action, monitor, e.execute, names)
 
 

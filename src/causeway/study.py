@@ -222,6 +222,7 @@ def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:
     other arms."""
     seen: list[tuple[tuple[Any, ...], tuple[Domain, Domain]]] = []
     fitted: list[tuple[Any, bool, tuple[Any, ...]]] = []
+    gaps: list[Any] = []  # whose weights are there
     for p in todo:
         e = p.run.experiment
         acted = run.acts(e.method)
@@ -235,6 +236,9 @@ def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:
                     metric.refuse_other_actions(name, domains[1].unlabelled.action_names)
             for between in (e.action, e.monitor) if acted else ():
                 between.build().refuse_other_actions(domains[1].unlabelled.action_names)
+            if not acted and e.gap not in gaps:
+                config.instruments(e.gap)
+                gaps.append(e.gap)
             if (e.method, bool(e.start), sides) not in fitted:
                 e.method.rehearse(*domains, started=bool(e.start))
                 fitted.append((e.method, bool(e.start), sides))

@@ -60,11 +60,10 @@ class Conditions(Bridge):
         self._seed = seed
 
     def forward(self, images: Tensor) -> Tensor:
-        pictures = images.flatten(0, 1).float() / 255
         drawn = []
-        for picture in pictures:  # each alone: what falls does not depend on what else is in the batch
-            chance = torch.Generator().manual_seed(self._seed * 7919 + int(picture.sum() * 255) % 7907)
-            drawn.append(LOOKS[self.condition](picture[None].cpu(), self.config.strength, chance)[0])
+        for image in images.flatten(0, 1).cpu():  # each alone: what falls does not depend on what else is in the batch
+            chance = torch.Generator().manual_seed(self._seed * 7919 + int(image.long().sum()) % 7907)
+            drawn.append(LOOKS[self.condition](image[None].float() / 255, self.config.strength, chance)[0])
         return quantized(torch.stack(drawn).clamp(0, 1)).view(images.shape).to(images.device)
 
 

@@ -78,7 +78,7 @@ class Fourier(Bridge):
         """Where the low frequencies stand once the lowest is in the middle."""
         reach = self.config.frequencies
         row, column = size.shape[2] // 2, size.shape[3] // 2
-        if min(row, column) < reach:
+        if 2 * reach + 1 > min(size.shape[2:]):
             raise ConfigError(
                 f"frequencies = {reach}: pictures of {size.shape[3]}x{size.shape[2]} do not have so many."
             )

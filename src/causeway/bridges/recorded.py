@@ -48,11 +48,12 @@ class Recorded(Bridge):
         if size not in self._known:
             before, after = (self._read(root, *size) for root in (self.config.before, self.config.after))
             self._known[size] = {old.tobytes(): new for old, new in zip(before, after, strict=True)}
-        flat = pictures.flatten(0, 1).numpy()
+        flat = pictures.flatten(0, 1).cpu().numpy()
         found = [self._known[size].get(picture.tobytes()) for picture in flat]
         if any(each is None for each in found):
             raise DataError(f"A picture is not among those of {self.config.before}: nobody knows what it became.")
-        return torch.from_numpy(np.stack([each for each in found if each is not None])).view(pictures.shape)
+        drawn = torch.from_numpy(np.stack([each for each in found if each is not None]))
+        return drawn.view(pictures.shape).to(pictures.device)
 
     def _read(self, root: str, height: int, width: int) -> list[NDArray[np.uint8]]:
         """The pictures of a folder, (3, H, W) each."""

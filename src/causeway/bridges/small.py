@@ -130,7 +130,7 @@ class Small(Bridge):
         scheduler = getattr(library(), SCHEDULERS[c.scheduler])(
             num_train_timesteps=STEPS, beta_schedule="scaled_linear"
         )
-        scheduler.set_timesteps(c.steps)
+        scheduler.set_timesteps(c.steps, device=pictures.device)
         begin = c.steps - max(1, round(c.strength * c.steps))
         if hasattr(scheduler, "set_begin_index"):  # which those have that count their steps
             scheduler.set_begin_index(begin)

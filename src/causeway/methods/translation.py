@@ -18,6 +18,7 @@ from ..data import Domain, Moments, Spec
 from ..errors import ConfigError, DataError
 from . import Cost, Method
 
+KEPT = 4096  # pictures of which it is kept what a frozen part saw
 FEWEST = 2  # pictures of a side that there is something to learn of
 
 
@@ -117,12 +118,17 @@ class Translation(Method):
             return self._seen(torch.stack([_picture(moments, *place) for place in zip(rows, cameras, mirrored)]))
         keys = [(id(moments.frames), int(r), int(c), bool(m)) for r, c, m in zip(rows, cameras, mirrored)]
         new = {key: _picture(moments, *key[1:]) for key in keys if key not in self._kept}
-        if new:
-            self._kept |= zip(new, self._seen(torch.stack(list(new.values()))))
+        if len(self._kept) + len(new) > KEPT:
+            self._kept.clear()
+            new = {key: _picture(moments, *key[1:]) for key in keys}
+        for key, picture in new.items():  # each alone: in another company the last digits would be others
+            self._kept[key] = self._seen(picture[None])[0]
         return torch.stack([self._kept[key] for key in keys])
 
     @torch.no_grad()
     def _seen(self, pictures: Tensor) -> Tensor:
+        if self.bridge.frozen:  # its part lies where the method does
+            pictures = pictures.to(next(self.bridge.parameters()).device)
         return self.bridge.seen(pictures.float() / 127.5 - 1)
 
 

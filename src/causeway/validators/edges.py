@@ -20,8 +20,8 @@ class Config:
     tolerance: float = 0.01  # blur, as a share of the picture's height; raising it forgives edges that move
 
     def __post_init__(self) -> None:
-        if not self.tolerance > 0:
-            raise ConfigError(f"tolerance must be above 0, not {self.tolerance}.")
+        if not 0 < self.tolerance <= 0.1:
+            raise ConfigError(f"tolerance is a share above 0 and at most 0.1, not {self.tolerance}.")
 
     def build(self) -> "Edges":
         return Edges(self.tolerance)

@@ -1,7 +1,8 @@
 """The distance of features, place by place, layer by layer: the form of LPIPS (Zhang et al. 2018).
 
-sum over layers of mean over places of w_l' (f_l(before) - f_l(after))^2,  each f of length 1
+    mean over layers of mean over places of |f_l(before) - f_l(after)|^2,  each f of length 1
 
+without the weights that LPIPS learned for its channels: no LPIPS to be compared with papers'.
 """
 
 from dataclasses import dataclass
