@@ -50,9 +50,20 @@ def test_list_shows_components_and_settings() -> None:
         (("collect", "lanes", "x", "prest=target"), "Did you mean 'preset'?"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_2(words: tuple[str, ...], sentence: str) -> None:
-    done = causeway(*words)
-    assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
+def test_a_mistake_is_one_sentence_and_exit_2(
+    words: tuple[str, ...], sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["causeway", *words])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and sentence in said and "Traceback" not in said
+
+
+def test_a_mistake_ends_the_program_so() -> None:
+    done = causeway("run", "none.toml")
+    assert done.returncode == 2 and "There is no experiment file none.toml" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_import_and_check(tmp_path: Path) -> None:

@@ -102,7 +102,9 @@ def other_recordings(folder: Path, change: str) -> None:
             recorder.add(Episode(name, time_s, np.zeros((40, 0), np.float32), actions), pictures)
 
 
-@pytest.mark.parametrize("change", ["", "more", "actions", "time", "name"])
+@pytest.mark.parametrize(
+    "change", ["", "more", *(pytest.param(each, marks=pytest.mark.slow) for each in ("actions", "time", "name"))]
+)
 def test_nothing_goes_on_with_other_recordings(
     change: str, file: Path, tmp_path: Path, recordings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
