@@ -98,6 +98,11 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     assert 0.88 < held / 200 < 0.99
 
 
+def test_what_is_the_same_on_all_halves_is_sure() -> None:
+    assert gap.about(2.0, np.full(20, 2.0), (0, 2)) == (2.0, 2.0, 2.0)
+    assert np.isnan(gap.about(2.0, np.full(20, np.nan), (0, 2)).low), "and what is on none is not"
+
+
 def test_an_interval_ends_where_the_number_must() -> None:
     drawn = np.array([0.0, 1.0, 2.0, 3.0] * 10)
     assert gap.about(1.9, drawn, (0, 2)).high == 2 and gap.about(0.1, drawn, (0, 2)).low == 0

@@ -125,7 +125,7 @@ def _word(settings: Comparison, ours: Moments, theirs: Moments) -> str:
 
 def about(value: float, drawn: NDArray[np.float64], bounds: tuple[float, float]) -> Measure:
     """A number with its interval, by the spread of what it is on halves about their own mean."""
-    if not np.isfinite(drawn).all() or np.ptp(drawn) == 0:
+    if not np.isfinite(drawn).all():
         return Measure(value, math.nan, math.nan)
     low, high = value - drawn.mean() + np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Measure(value, float(np.clip(low, *bounds)), float(np.clip(high, *bounds)))
