@@ -103,6 +103,12 @@ def test_what_is_the_same_on_all_halves_is_sure() -> None:
     assert np.isnan(gap.about(2.0, np.full(20, np.nan), (0, 2)).low), "and what is on none is not"
 
 
+def test_an_interval_lies_about_the_number_whatever_the_bias_of_halves() -> None:
+    drawn = 25.0 + np.linspace(-1, 1, 201)  # a distance that is larger on few pictures
+    found = gap.about(10.0, drawn, (0, np.inf))
+    assert (found.low, found.high) == pytest.approx((10 - 0.95, 10 + 0.95))
+
+
 def test_an_interval_ends_where_the_number_must() -> None:
     drawn = np.array([0.0, 1.0, 2.0, 3.0] * 10)
     assert gap.about(1.9, drawn, (0, 2)).high == 2 and gap.about(0.1, drawn, (0, 2)).low == 0

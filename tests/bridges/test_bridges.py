@@ -174,6 +174,19 @@ def test_small_pulls_towards_the_domain_by_guidance() -> None:
         assert len(made.net.told) == asked, "half of four steps"
 
 
+def test_guidance_goes_beyond_what_the_domain_says() -> None:
+    """free + g (told - free): 3 where nothing is seen without the domain, 1 with it, and g is 3."""
+    image = torch.randint(0, 255, (1, 1, 3, 16, 16), dtype=torch.uint8)
+    drawn = []
+    for guidance, level in ((3.0, 1.0), (1.0, 3.0)):
+        made = tiny(guidance=guidance, steps=4).eval()
+        made.denoise = lambda z, step, words, outlines, level=level: (  # type: ignore[method-assign,misc]
+            torch.full_like(z, level if words.abs().sum() else 0.0)
+        )
+        drawn.append(made(image))
+    assert torch.equal(*drawn)
+
+
 def test_small_gives_back_what_the_autoencoder_loses() -> None:
     """With a denoiser that takes all of the noise away, and no more, the picture comes back whole."""
     made = tiny(strength=0.25, steps=4, scheduler="ddim", guidance=1.0).eval()

@@ -88,6 +88,8 @@ def test_pictures_are_mirrored_as_often_as_asked(flip: float, sides: tuple[Domai
     batch = next(method.batches(0)).ours
     turned = [not any(torch.allclose(picture, frame, atol=1e-6) for frame in frames) for picture in batch]
     assert np.mean(turned) == pytest.approx(flip, abs=0.25) and (flip == 0.5) == (0 < sum(turned) < 40)
+    either = torch.cat([frames, frames.flip(3)])
+    assert all(any(torch.allclose(picture, one, atol=1e-6) for one in either) for picture in batch), "left for right"
 
 
 def test_what_a_frozen_part_sees_is_seen_once(sides: tuple[Domain, Domain]) -> None:
