@@ -15,7 +15,7 @@ from causeway.bridges import Bridge
 from causeway.data import Moments
 from causeway.encoders import Look, pixels
 from causeway.errors import DataError
-from causeway.redraw import Judge, clips, kept, through
+from causeway.redraw import Judge, kept, through
 from causeway.validators import Validator
 
 
@@ -60,8 +60,8 @@ def recorded(moments: Callable[..., Moments]) -> Moments:
 
 
 def test_clips_end_where_an_episode_or_the_set_breaks_off(recorded: Moments) -> None:
-    assert [(part[0], part[-1]) for part in clips(recorded)] == [(0, 29), (30, 34), (35, 54), (55, 64)]
-    assert clips(recorded.select(np.zeros(0, np.int64))) == []
+    assert [(part[0], part[-1]) for part in recorded.clips()] == [(0, 29), (30, 34), (35, 54), (55, 64)]
+    assert recorded.select(np.zeros(0, np.int64)).clips() == []
 
 
 def test_every_clip_is_drawn_by_its_episode(recorded: Moments) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .agent import Agent
 from .data import Moments
-from .gap import BOUNDS, Reading, closed
+from .gap import BOUNDS, Reading, closed, mean_of
 from .halves import Halves
 from .progress import track
 
@@ -72,9 +72,5 @@ def _floor(b: Actions, halves: Halves) -> Reading:
 
 
 def _mean(name: str, each: NDArray[np.float64], halves: Halves) -> Reading:
-    drawn = halves.of_ours(partial(_of_half, each))
+    drawn = halves.of_ours(partial(mean_of, each))
     return Reading(name, 1, "lower", "of the action", BOUNDS, float(each.mean()), drawn)
-
-
-def _of_half(each: NDArray[np.float64], half: NDArray[np.bool_]) -> float:
-    return float(each[half].mean())

@@ -118,6 +118,11 @@ class Moments:
         chunk: NDArray[np.float32] = self.actions[np.minimum(rows[:, None] + np.arange(self.horizon), last[:, None])]
         return chunk
 
+    def clips(self) -> list[NDArray[np.int64]]:
+        """The places, of the N moments, of each unbroken stretch of an episode, in order."""
+        breaks = np.flatnonzero((np.diff(self.rows) != 1) | (np.diff(self.episode[self.rows]) != 0)) + 1
+        return np.split(np.arange(len(self)), breaks) if len(self) else []
+
     def select(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> "Moments":
         """A part of the set, in the same order and over the same frames on disk."""
         return replace(self, rows=self.rows[chosen])

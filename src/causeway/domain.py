@@ -244,10 +244,8 @@ def _near(recorded: Moments, kept: NDArray[np.bool_], reach_s: float) -> NDArray
 
 def spans(moments: Moments) -> dict[str, list[tuple[float, float]]]:
     """From when to when, in seconds, the ``moments`` of each episode reach: its unbroken stretches."""
-    rows = moments.rows
-    begins = np.flatnonzero((np.diff(rows, prepend=-2) != 1) | (np.diff(moments.episode[rows], prepend=-1) != 0))
     found: dict[str, list[tuple[float, float]]] = {}
-    for part in np.split(rows, begins[1:]) if len(rows) else ():
+    for part in (moments.rows[clip] for clip in moments.clips()):
         name = moments.episode_names[moments.episode[part[0]]]
         found.setdefault(name, []).append((float(moments.time_s[part[0]]), float(moments.time_s[part[-1]])))
     return found

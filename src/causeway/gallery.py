@@ -85,12 +85,15 @@ def hang(study: Study, tested: Sequence[Tested], found: Finding, order: list[str
 def crossed(study: Study, order: list[str]) -> dict[str, list[str]]:
     """A few of the pictures that bridges are measured on, as they were and as the first seed of each arm has them."""
     found: dict[str, list[str]] = {}
+    sides, domains = None, None
     for arm in order:
         one = next((p.run for p in study.runs if p.arm == arm and p.run.measured), None)
         if one is None:
             continue
         e = one.experiment
-        ours, _ = crossing.between(e.gap, e.method.to, *run.domains(one))
+        if domains is None or _sides(one) != sides:  # arms that differ in their bridges alone share them
+            sides, domains = _sides(one), run.domains(one)
+        ours, _ = crossing.between(e.gap, e.method.to, *domains)
         few = ours.select(clouds.spread(len(ours), REDRAWN))
         if not found:
             found[""] = [uri(enlarged(picture(images), SMALL)) for images in few.frames[few.rows]]

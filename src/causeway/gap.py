@@ -107,7 +107,7 @@ def compare(
     changed = c.changed if c else {}
     for name, each in changed.items():
         known = f"{name}_changed", tools.validators[name].version, "lower", tools.validators[name].unit, BOUNDS
-        readings.append(Reading(*known, float(each.mean()), halves.of_ours(partial(_mean, each))))
+        readings.append(Reading(*known, float(each.mean()), halves.of_ours(partial(mean_of, each))))
     if redrawn is not None and (flicker := _flicker(ours, redrawn, halves)):
         readings.append(flicker)
     channels = carriers(a.vectors, b.vectors)
@@ -210,8 +210,8 @@ def _flicker(ours: Moments, redrawn: NDArray[np.uint8], halves: Halves) -> Readi
     ``mean |dy - s dx|`` in grey levels of 255, with the slope s that fits best for each pair of moments; 0 for a change
     of contrast or colour that is the same all along. None where no two moments follow each other.
     """
-    rows, episode = ours.rows, ours.episode[ours.rows]
-    pairs = np.flatnonzero((np.diff(rows) == 1) & (np.diff(episode) == 0))
+    rows = ours.rows
+    pairs = np.concatenate([clip[:-1] for clip in ours.clips()])
     if not len(pairs):
         return None
     each = np.full(len(rows), math.nan)
@@ -224,11 +224,11 @@ def _flicker(ours: Moments, redrawn: NDArray[np.uint8], halves: Halves) -> Readi
         slope = (dx * dy).sum(1) / np.maximum(np.square(dx).sum(1), 1e-6)
         each[first] = np.abs(dy - slope[:, None] * dx).mean(1)
     return Reading(
-        "flicker", 1, "lower", "grey levels", BOUNDS, float(np.nanmean(each)), halves.of_ours(partial(_mean, each))
+        "flicker", 1, "lower", "grey levels", BOUNDS, float(np.nanmean(each)), halves.of_ours(partial(mean_of, each))
     )
 
 
-def _mean(each: NDArray[np.float64], half: NDArray[np.bool_]) -> float:
+def mean_of(each: NDArray[np.float64], half: NDArray[np.bool_]) -> float:
     """The mean over a half of what is known."""
     known = each[half & np.isfinite(each)]
     return float(known.mean()) if len(known) else math.nan

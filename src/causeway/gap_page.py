@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .between import Compared
 from .data import Moments
 from .disk import whole
-from .evaluate import Measure
+from .evaluate import LEVEL, Measure
 from .gap import Reading, Report
 from .page import command, render
 from .pictures import enlarged, picture, uri
@@ -79,7 +79,7 @@ def spread(floor: Reading) -> Measure:
     """A noise floor: its mean, and where 95 % of the halves lie."""
     if not np.isfinite(floor.drawn).all():
         return Measure(math.nan, math.nan, math.nan)
-    low, high = np.quantile(floor.drawn, [0.025, 0.975])
+    low, high = np.quantile(floor.drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Measure(floor.value, float(low), float(high))
 
 

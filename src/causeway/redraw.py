@@ -125,7 +125,7 @@ def draw(
 ) -> None:
     """Redraw moment after moment from the ``start``-th on; ``put`` takes the places of a few, and them redrawn."""
     bridge.eval()
-    for clip in clips(moments):
+    for clip in moments.clips():
         if clip[-1] < start:
             continue
         bridge.clip(int(moments.episode[moments.rows[clip[0]]]))
@@ -134,13 +134,6 @@ def draw(
             part = left[first : first + CHUNK]
             frames = np.ascontiguousarray(moments.frames[moments.rows[part]])
             put(part, bridge(torch.from_numpy(frames)).numpy())
-
-
-def clips(moments: Moments) -> list[NDArray[np.int64]]:
-    """The places of the moments of each unbroken stretch of an episode, in order."""
-    rows = moments.rows
-    breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(moments.episode[rows]) != 0)) + 1
-    return np.split(np.arange(len(rows)), breaks) if len(rows) else []
 
 
 def floats(frames: NDArray[np.uint8]) -> torch.Tensor:
