@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causeway import gap
+from causeway import gap, readings
 from causeway.config import instruments
 from causeway.data import Moments
 from causeway.errors import ConfigError, DataError
@@ -86,34 +86,6 @@ def test_flicker_needs_neighbours(moments: Callable[..., Moments]) -> None:
     assert compare(QUICK, instruments(QUICK), ours, ours, shown(ours)).readings.get("flicker") is None
 
 
-def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
-    """Half-sampling, of a mean of 30 independent stretches: its spread over halves is the standard error."""
-    rng = np.random.default_rng(0)
-    held = 0
-    for _ in range(200):
-        values = rng.normal(size=30)
-        drawn = np.array([values[rng.permutation(30)[:15]].mean() for _ in range(100)])
-        found = gap.about(float(values.mean()), drawn, (-np.inf, np.inf))
-        held += found.low <= 0 <= found.high
-    assert 0.88 < held / 200 < 0.99
-
-
-def test_what_is_the_same_on_all_halves_is_sure() -> None:
-    assert gap.about(2.0, np.full(20, 2.0), (0, 2)) == (2.0, 2.0, 2.0)
-    assert np.isnan(gap.about(2.0, np.full(20, np.nan), (0, 2)).low), "and what is on none is not"
-
-
-def test_an_interval_lies_about_the_number_whatever_the_bias_of_halves() -> None:
-    drawn = 25.0 + np.linspace(-1, 1, 201)  # a distance that is larger on few pictures
-    found = gap.about(10.0, drawn, (0, np.inf))
-    assert (found.low, found.high) == pytest.approx((10 - 0.95, 10 + 0.95))
-
-
-def test_an_interval_ends_where_the_number_must() -> None:
-    drawn = np.array([0.0, 1.0, 2.0, 3.0] * 10)
-    assert gap.about(1.9, drawn, (0, 2)).high == 2 and gap.about(0.1, drawn, (0, 2)).low == 0
-
-
 def test_halves_are_of_stretches_and_the_same_for_everybody(moments: Callable[..., Moments]) -> None:
     ours, theirs = moments(40), moments(40, seed=1)
     drawn: list[tuple[np.ndarray, np.ndarray]] = []
@@ -147,8 +119,8 @@ def test_what_is_taken_are_short_clips_spread_evenly(moments: Callable[..., Mome
 
 def test_a_report_is_read_as_it_was_written(sides: tuple[Moments, Moments], tmp_path: Path) -> None:
     found = compare(QUICK, instruments(QUICK), *sides, shown(sides[0]))
-    gap.save(tmp_path / "gap.npz", found)
-    read = gap.load(tmp_path / "gap.npz")
+    readings.save(tmp_path / "gap.npz", found)
+    read = readings.load(tmp_path / "gap.npz")
     assert read.encoder == found.encoder and read.counts == found.counts
     assert str([each[:6] for each in read.readings.values()]) == str([each[:6] for each in found.readings.values()])
     assert all(
@@ -191,3 +163,13 @@ def test_settings_that_measure_nothing_are_refused() -> None:
     for wrong in ({"pictures": 1}, {"resamples": 3}, {"stretch_s": 0.0}):
         with pytest.raises(ConfigError, match="needs pictures of 2 or more"):
             Comparison(**wrong)  # type: ignore[arg-type]
+
+
+def test_directional_is_the_cosine_with_the_way_from_a_to_b(moments: Callable[..., Moments]) -> None:
+    halves = Halves(moments(40), moments(40), 0.5, 10)
+    start, there = np.zeros((40, 2)), np.tile([3.0, 0.0], (40, 1))
+    half = np.where(np.arange(40)[:, None] % 2, [7.0, 0.0], [0.0, 2.0])  # every other one went across
+    found = gap._directional(start, there, half, halves)
+    assert found.value == pytest.approx(0.5) and found.drawn == pytest.approx([0.5] * 10, abs=0.3)
+    assert gap._directional(start, there, start, halves).value == 0, "who stays went nowhere"
+    assert gap._directional(start, there, -there, halves).value == pytest.approx(-1)

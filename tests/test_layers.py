@@ -17,7 +17,7 @@ LAYERS = [  # a module may import from its own layer and those above it in this 
     {"data"},
     KINDS | {"recorder", "augment", "cache", "features", "warping", "pairs", "draws", "past", "bounds", "points"},
     {"domain", "agreement", "agent", "parts", "splits"},
-    {"train", "evaluate", "driving", "collect", "ranks", "halves", "gap", "redraw", "ranking", "acting"},
+    {"train", "evaluate", "driving", "collect", "ranks", "halves", "readings", "gap", "redraw", "ranking", "acting"},
     {"catalog", "config"},
     {"crossing"},
     {"run"},

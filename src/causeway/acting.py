@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from .agent import Agent
 from .data import Moments
-from .gap import BOUNDS, Reading, closed, mean_of
 from .halves import Halves
 from .progress import track
+from .readings import BOUNDS, Reading, closed, mean_of
 
 CHUNK = 64  # moments at once
 QUANTILES = (np.arange(200) + 0.5) / 200

@@ -12,9 +12,10 @@ from . import acting, agreement, config, domain, parts, redraw, run
 from .cache import Crop
 from .data import Moments
 from .errors import ConfigError, DataError
-from .gap import Comparison, Report, chosen
+from .gap import Comparison, chosen
 from .gap import compare as measured
 from .halves import Halves
+from .readings import Report
 
 SIZE = domain.Picture(height=144, width=256)  # of pictures that no run says the size of
 

@@ -129,6 +129,7 @@ def readings() -> list[str]:
         *distances,
         *(f"{name}_closed" for name in distances),
         *(f"{name}_changed" for name in validators),
+        "directional",
         "flicker",
     ]
 

@@ -7,6 +7,7 @@ from . import config, gap, redraw
 from .bridges import Bridge
 from .data import Domain, Moments
 from .gap import Comparison
+from .readings import Report
 from .redraw import Judge
 
 SETS = ("labelled", "unlabelled", "guessed", "tune")  # of a domain; what is tested is redrawn by the agent
@@ -18,7 +19,7 @@ def redrawn(side: Domain, bridge: Bridge, judge: Judge | None, word: str) -> Dom
     return replace(side, **{name: replace(getattr(side, name), frames=frames) for name in SETS})
 
 
-def measure(bridge: Bridge, settings: Comparison, to: str, source: Domain, target: Domain) -> gap.Report:
+def measure(bridge: Bridge, settings: Comparison, to: str, source: Domain, target: Domain) -> Report:
     """How much of the gap the bridge closes, and at what cost, on moments that it did not learn from."""
     ours, theirs = between(settings, to, source, target)
     return gap.compare(settings, config.instruments(settings), ours, theirs, redraw.through(bridge, ours))

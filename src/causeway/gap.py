@@ -2,12 +2,10 @@
 it is on halves of the pictures, from which intervals and comparisons are made."""
 
 import hashlib
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,20 +13,17 @@ import torch
 from numpy.typing import NDArray
 
 from .data import Moments
-from .disk import whole
 from .distances import Distance, Rows, products
 from .encoders import Encoder, Look, pixels
 from .errors import ConfigError, DataError
-from .evaluate import LEVEL, Measure, student
 from .halves import Halves
 from .progress import track
+from .readings import BOUNDS, Reading, Report, closed, mean_of
 from .redraw import floats, said
 from .validators import Validator
 
 Seen = NDArray[np.float32]  # (N, V * D), what a distance keeps of N moments
 CHUNK = 8  # pictures looked at at once
-FREE = (-math.inf, math.inf)  # of a difference
-BOUNDS = (0.0, math.inf)  # of what is a mean of changes
 CLIP = 8  # moments that are taken together, where not all are: flicker needs neighbours
 
 
@@ -44,34 +39,6 @@ class Comparison:
     def __post_init__(self) -> None:
         if self.pictures < 2 or self.resamples < 10 or self.stretch_s <= 0:
             raise ConfigError("needs pictures of 2 or more, resamples of 10 or more, and stretch_s above 0.")
-
-
-class Reading(NamedTuple):
-    """One number about two sets, and what it is on halves of them."""
-
-    name: str
-    version: int
-    direction: str  # "higher" or "lower" is better
-    unit: str
-    bounds: tuple[float, float]  # between which it lies
-    value: float
-    drawn: NDArray[np.float64]  # (resamples,); nan where there are too few stretches to draw halves of
-
-    @property
-    def measure(self) -> Measure:
-        """The number with its 95 % interval."""
-        return about(self.value, self.drawn, self.bounds)
-
-
-class Report(NamedTuple):
-    """Everything measured of A, of the reference B, and of A redrawn if it was."""
-
-    encoder: str
-    counts: tuple[int, int]  # pictures of A and of B
-    readings: Mapping[str, Reading]  # by their names
-    changed: Mapping[str, NDArray[np.float64]]  # by validator, how much the content of each picture of A changed
-    channels: NDArray[np.float64]  # (D,) share of the distance of the mean features that each channel carries, A to B
-    word: str = ""  # for the two sets and how they were looked at: reports of one word can be compared
 
 
 class Instruments(NamedTuple):
@@ -105,6 +72,8 @@ def compare(
     for name, distance in track(list(fitting.items()), "resampling", "distances"):
         readings += _readings(name, distance, a.rows[name], b.rows[name], c and c.rows[name], halves)
     changed = c.changed if c else {}
+    if c is not None:
+        readings.append(_directional(a.vectors, b.vectors, c.vectors, halves))
     for name, each in changed.items():
         known = f"{name}_changed", tools.validators[name].version, "lower", tools.validators[name].unit, BOUNDS
         readings.append(Reading(*known, float(each.mean()), halves.of_ours(partial(mean_of, each))))
@@ -121,35 +90,6 @@ def _word(settings: Comparison, ours: Moments, theirs: Moments) -> str:
     for side in (ours, theirs):
         word.update(said(side.frames).encode() + side.rows.tobytes())
     return word.hexdigest()[:16]
-
-
-def about(value: float, drawn: NDArray[np.float64], bounds: tuple[float, float]) -> Measure:
-    """A number with its interval, by the spread of what it is on halves about their own mean."""
-    if not np.isfinite(drawn).all():
-        return Measure(value, math.nan, math.nan)
-    low, high = value - drawn.mean() + np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Measure(value, float(np.clip(low, *bounds)), float(np.clip(high, *bounds)))
-
-
-def average(runs: Sequence[Reading]) -> Measure:
-    """One number over several runs: its mean, and the hull of the pictures' interval and of Student's over the runs."""
-    values = [each.value for each in runs]
-    found = about(float(np.mean(values)), np.mean([each.drawn for each in runs], 0), runs[0].bounds)
-    return _hull(found, values, runs[0].bounds)
-
-
-def difference(pairs: Sequence[tuple[Reading, Reading]]) -> Measure:
-    """Ours minus theirs, run by run and half by half, which are the same pictures for both."""
-    values = [ours.value - theirs.value for ours, theirs in pairs]
-    drawn = np.mean([ours.drawn - theirs.drawn for ours, theirs in pairs], 0)
-    return _hull(about(float(np.mean(values)), drawn, FREE), values, FREE)
-
-
-def _hull(found: Measure, values: Sequence[float], bounds: tuple[float, float]) -> Measure:
-    if math.isnan(found.low):
-        return found
-    low, high = np.clip(student(values), *bounds)
-    return Measure(found.value, min(found.low, float(low)), max(found.high, float(high)))
 
 
 def chosen(moments: Moments, most: int) -> Moments:
@@ -196,12 +136,21 @@ def _readings(name: str, distance: Distance, a: Seen, b: Seen, c: Seen | None, h
     return [before, after, closed(f"{name}_closed", before, after), floor]
 
 
-def closed(name: str, before: Reading, after: Reading) -> Reading:
-    """The share of the way that was closed, in per cent."""
-    shares = [100 * (1 - new / old) if old else math.nan for new, old in zip(after.drawn, before.drawn)]
-    share = 100 * (1 - after.value / before.value) if before.value else math.nan
-    most = math.inf if before.bounds[0] < 0 else 100.0  # what is unbiased can be below 0
-    return Reading(name, before.version, "higher", "%", (-math.inf, most), share, np.array(shares))
+def _directional(a: Rows, b: Rows, c: Rows, halves: Halves) -> Reading:
+    """Whether each picture went the way from A to B: the mean cosine of how its vector moved with that of the means.
+
+    Directional similarity (Gal et al. 2022) with B's pictures for the text; CLIP's where CLIP is the encoder. A picture
+    that stays where it was went nowhere: 0.
+    """
+    moved = c - a
+    moved /= np.linalg.norm(moved, axis=1, keepdims=True).clip(1e-12)
+
+    def along(i: NDArray[np.bool_], j: NDArray[np.bool_]) -> float:
+        way = b[j].mean(0) - a[i].mean(0)
+        return float((moved[i] @ way).mean() / max(np.linalg.norm(way), 1e-12))
+
+    value = along(np.ones(len(a), bool), np.ones(len(b), bool))
+    return Reading("directional", 1, "higher", "", (-1.0, 1.0), value, halves.of_both(along))
 
 
 def _flicker(ours: Moments, redrawn: NDArray[np.uint8], halves: Halves) -> Reading | None:
@@ -226,12 +175,6 @@ def _flicker(ours: Moments, redrawn: NDArray[np.uint8], halves: Halves) -> Readi
     return Reading(
         "flicker", 1, "lower", "grey levels", BOUNDS, float(np.nanmean(each)), halves.of_ours(partial(mean_of, each))
     )
-
-
-def mean_of(each: NDArray[np.float64], half: NDArray[np.bool_]) -> float:
-    """The mean over a half of what is known."""
-    known = each[half & np.isfinite(each)]
-    return float(known.mean()) if len(known) else math.nan
 
 
 # --- looks -----------------------------------------------------------------------------------------------------------
@@ -277,29 +220,3 @@ def _shown(moments: Moments) -> NDArray[np.uint8]:
 
 def _pictures(moments: Moments) -> str:
     return f"{len(moments)} picture{'s' * (len(moments) != 1)}"
-
-
-# --- on disk ---------------------------------------------------------------------------------------------------------
-
-
-def save(path: Path, report: Report) -> None:
-    """A report as one ``.npz``: arrays, and a JSON line of everything else."""
-    head = {"encoder": report.encoder, "counts": report.counts, "changed": list(report.changed), "word": report.word}
-    head["readings"] = [each[:6] for each in report.readings.values()]
-    arrays = {f"drawn/{number}": each.drawn for number, each in enumerate(report.readings.values())}
-    arrays |= {f"changed/{name}": each for name, each in report.changed.items()} | {"channels": report.channels}
-    with whole(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, head=np.array(json.dumps(head)), **arrays)  # type: ignore[arg-type]
-
-
-def load(path: Path) -> Report:
-    """The report that ``save`` wrote."""
-    with np.load(path) as arrays:
-        head = json.loads(str(arrays["head"]))
-        readings = (
-            Reading._make([*told[:4], tuple(told[4]), told[5], arrays[f"drawn/{number}"]])
-            for number, told in enumerate(head["readings"])
-        )
-        changed = {name: arrays[f"changed/{name}"] for name in head["changed"]}
-        named, counts = {each.name: each for each in readings}, tuple(head["counts"])
-        return Report(head["encoder"], counts, named, changed, arrays["channels"], head.get("word", ""))

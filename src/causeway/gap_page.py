@@ -11,9 +11,9 @@ from .between import Compared
 from .data import Moments
 from .disk import whole
 from .evaluate import LEVEL, Measure
-from .gap import Reading, Report
 from .page import command, render
 from .pictures import enlarged, picture, uri
+from .readings import Reading, Report
 
 SHOWN = 3  # pictures of each kind
 WIDTH = 340  # pixels of a picture
@@ -88,7 +88,7 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path) -> None:
     report, ours, theirs, redrawn = compared
     table = lines(report)
     lead = next((line for name in LEADS for line in table if line.name == name), table[0])
-    flicker = report.readings.get("flicker")
+    flicker, directional = (report.readings.get(name) for name in ("flicker", "directional"))
     shares = np.sort(report.channels)[::-1].cumsum()
     page: dict[str, Any] = {
         "a": names[0],
@@ -101,6 +101,7 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path) -> None:
         "blind": "random" in report.encoder or "no network" in report.encoder,
         "kept": [] if redrawn is None else [_kept(name, report, ours, redrawn) for name in report.changed],
         "flicker": flicker.measure if flicker else None,
+        "directional": directional.measure if directional else None,
         "acted": {name: each.measure for name, each in report.readings.items() if name in ACTED},
         "half": int(np.searchsorted(shares, 0.5)) + 1 if len(shares) and shares[-1] > 0 else 0,
         "samples": {"A": _samples(ours), "B": _samples(theirs)},

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from . import evaluate, gap
+from . import evaluate, readings
 from .disk import whole
 from .evaluate import Measure
-from .gap import Report
 from .metrics import Metric, Trace
+from .readings import Report
 from .study import Study
 
 T = TypeVar("T")
@@ -64,7 +64,8 @@ def bridges(study: Study) -> list[Row]:
     reports: dict[tuple[str, str], dict[int, Report]] = {}
     for p in study.runs:
         if p.run.measured:
-            reports.setdefault((p.arm, p.label), {})[p.run.experiment.seed] = gap.load(p.run.folder / "gap.npz")
+            found = readings.load(p.run.folder / "gap.npz")
+            reports.setdefault((p.arm, p.label), {})[p.run.experiment.seed] = found
     rows = []
     for (arm, label), by_seed in reports.items():
         base = {} if arm == study.baseline else _baseline(study, label, reports)
@@ -77,13 +78,15 @@ def bridges(study: Study) -> list[Row]:
                 continue
             pairs = [(ours[name], theirs[name]) for ours, theirs in shared]
             same = all(ours.version == theirs.version for ours, theirs in pairs)
-            against = gap.difference(pairs) if pairs and same else None
+            against = readings.difference(pairs) if pairs and same else None
             read = [each[name] for each in own]
             if any(math.isnan(each.value) for each in read):  # a share of no gap at all
                 continue
             about = name, first.version, first.direction, first.unit, len(own), count, 0
             values = tuple(each.value for each in read)
-            rows.append(Row(arm, label, *about, gap.average(read), against, verdict(against, first.direction), values))
+            rows.append(
+                Row(arm, label, *about, readings.average(read), against, verdict(against, first.direction), values)
+            )
     return rows
 
 

@@ -11,7 +11,20 @@ import tomli_w
 import torch
 from torch import nn
 
-from . import agreement, config, crossing, domain, driving, environment, evaluate, gap, parts, ranks, redraw, splits
+from . import (
+    agreement,
+    config,
+    crossing,
+    domain,
+    driving,
+    environment,
+    evaluate,
+    parts,
+    ranks,
+    readings,
+    redraw,
+    splits,
+)
 from .actions import direct
 from .agent import Agent
 from .bridges import Bridge, identity
@@ -190,7 +203,7 @@ def work(run: Run) -> None:
             evaluate.save(run.folder / "target.npz", test(run, target))
         else:
             found = crossing.measure(bridge_of(run.folder), e.gap, e.method.to, source, target)
-            gap.save(run.folder / "gap.npz", found)
+            readings.save(run.folder / "gap.npz", found)
 
 
 @contextmanager
