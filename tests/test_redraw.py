@@ -13,10 +13,10 @@ from torch import Tensor
 from causeway import redraw
 from causeway.bridges import Bridge
 from causeway.data import Moments
-from causeway.encoders import Look, pixels
-from causeway.errors import DataError
-from causeway.redraw import Judge, kept, through
-from causeway.validators import Validator
+from causeway.encoders import pixels
+from causeway.judges import Likeness
+from causeway.redraw import kept, through
+from test_judges import Mean
 
 
 class Painted(Bridge):
@@ -36,13 +36,6 @@ class Painted(Bridge):
             raise KeyboardInterrupt
         self.calls -= 1
         return (images.int() // 2 + 10 * self.number).to(torch.uint8)
-
-
-class Mean(Validator):
-    """How much lighter or darker."""
-
-    def forward(self, before: Look, after: Look) -> Tensor:
-        return (after.pictures - before.pictures).mean((1, 2, 3)).abs()
 
 
 @pytest.fixture
@@ -96,7 +89,7 @@ def test_stopped_half_way_it_goes_on(calls: int, recorded: Moments, tmp_path: Pa
 def test_what_changed_too_much_stays_as_it_was_and_is_counted(
     recorded: Moments, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    judge = Judge(Mean(), pixels.Config().build())
+    judge = Likeness(Mean(), pixels.Config().build())
     judge.calibrate = lambda moments: setattr(judge, "most", 60 / 255)  # type: ignore[method-assign]
 
     class Glaring(Painted):
@@ -105,21 +98,9 @@ def test_what_changed_too_much_stays_as_it_was_and_is_counted(
         def forward(self, images: Tensor) -> Tensor:
             return (images.int() + 20 + 100 * self.number).to(torch.uint8)
 
-    frames = kept(Glaring(), recorded, tmp_path, "judged", judge)
+    frames = kept(Glaring(), recorded, tmp_path, "judged", [judge])
     assert np.array_equal(frames[:40], recorded.frames[:40] + 20) and np.array_equal(frames[40:], recorded.frames[40:])
     assert "40 of 80 redrawn moments changed too much and stay as they were" in capsys.readouterr().err
-
-
-def test_as_much_may_change_as_changes_in_half_a_second(recorded: Moments) -> None:
-    step = np.arange(80)[:, None, None, None, None] % 40  # all pictures grow lighter, by a level a moment
-    frames = np.broadcast_to(step + 20, recorded.frames.shape).astype(np.uint8)
-    judge = Judge(Mean(), pixels.Config().build())
-    judge.calibrate(replace(recorded, frames=frames))
-    assert judge.most == pytest.approx(5 / 255, rel=1e-3), "half a second is five moments"
-    judge.calibrate(replace(recorded, frames=frames, time_s=recorded.time_s * 30))
-    assert judge.most == pytest.approx(1 / 255, rel=1e-3), "where moments are 3 s apart, the next one"
-    with pytest.raises(DataError, match="moments that follow one another"):
-        judge.calibrate(replace(recorded, frames=frames).select(np.array([0, 20])))
 
 
 def test_a_full_disk_keeps_what_was_redrawn(recorded: Moments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causeway import report, results, run, study
+from causeway import judges, report, results, run, study
 from causeway.bridges import colors
 from causeway.errors import ConfigError
 from causeway.results import Row
@@ -104,6 +104,25 @@ def test_what_redraws_must_be_a_bridge_and_what_drives_a_policy(planned: study.S
         run.deploy(of(planned, "painted"))
 
 
+def test_a_policy_says_which_redrawn_pictures_stay(
+    file: Path,  # noqa: F811
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file.write_text(STUDY)
+    monkeypatch.setattr(judges, "LEVEL", 0.0)  # next to nothing may change
+    made = study.plan(file, tmp_path / "s", ["arms.crossed.source.witness=plain"], recordings, tmp_path / "cache")
+    study.carry_out(made, arms=["crossed"])
+    assert of(made, "plain").tested, "who is asked is trained first"
+    said = capsys.readouterr().err
+    redrawn, own = (run.domains(of(made, arm))[0].unlabelled.frames for arm in ("crossed", "painted"))
+    stayed = (redrawn == own).all((1, 2, 3, 4))
+    assert 0 < stayed.sum() < len(own)
+    assert f"{stayed.sum()} of {len(own)} redrawn moments changed too much and stay as they were" in said
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -117,6 +136,8 @@ def test_what_redraws_must_be_a_bridge_and_what_drives_a_policy(planned: study.S
         ("arms.driven.target.through=painted", 'to = "source"'),
         ("arms.driven.bridge=noise", "target.through and bridge both redraw"),
         ("arms.plain.source.validator=edges", "validator judges what is redrawn: name what redraws"),
+        ("arms.plain.source.witness=driven", "witness judges what is redrawn: name what redraws"),
+        ("arms.crossed.source.witness=painted", "source.witness = 'painted' leaves no policy"),
     ],
 )
 def test_arms_that_cannot_be_crossed(change: str, said: str, file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811

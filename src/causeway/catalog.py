@@ -82,6 +82,11 @@ def name_of(config: object) -> str:
     return module.rsplit(".", 1)[1] if any(module.startswith(prefix) for prefix in own) else module
 
 
+def needs(kind: str, name: str) -> list[str]:
+    """The settings of a component that have no default."""
+    return [f.name for f in fields(find(kind, name).Config) if f.default is MISSING and f.default_factory is MISSING]
+
+
 def summary(kind: str, name: str) -> str:
     """The first line of a component's docstring."""
     return (find(kind, name).__doc__ or "").strip().split("\n")[0]

@@ -109,26 +109,36 @@ def component(kind: str, table: Any, where: str = "") -> Any:
 
 
 def every(kind: str) -> dict[str, Any]:
-    """The Config of every component of a kind, with its default settings, by name."""
-    return {name: component(kind, name) for name in catalog.names(kind)}
+    """The Config of every component of a kind that needs no setting, with its default settings, by name."""
+    return {name: component(kind, name) for name in catalog.names(kind) if not catalog.needs(kind, name)}
 
 
 def instruments(settings: "Comparison") -> "Instruments":
-    """What a gap is measured with: the encoder that the ``settings`` name, every distance and every validator."""
+    """What a gap is measured with: the encoder and the validators that the ``settings`` name, every distance, and every
+    validator that needs no settings."""
     from .gap import Instruments  # which brings what draws and learns, and who only reads settings needs none of it
 
     distances = {name: each.build() for name, each in every("distance").items()}
-    validators = {name: each.build() for name, each in every("validator").items()}
-    return Instruments(settings.encoder.build(), distances, validators)
+    chosen = every("validator") | validators(settings.validators)
+    built = {name: each.build() for name, each in chosen.items()}
+    return Instruments(settings.encoder.build(), distances, built)
 
 
-def readings() -> list[str]:
-    """The names of what a bridge is measured by."""
-    distances, validators = catalog.names("distance"), catalog.names("validator")
+def validators(own: Any) -> dict[str, Any]:
+    """The Configs of a ``validators`` table: of the catalog's with other settings, or of others by any names."""
+    if not isinstance(own, dict):
+        raise ConfigError(f"[gap.validators] must be a table of validators, not {own!r}.")
+    tables = {name: {"name": name} | table if isinstance(table, dict) else table for name, table in own.items()}
+    return {name: component("validator", table, f"gap.validators.{name}") for name, table in tables.items()}
+
+
+def readings(own: Iterable[str] = ()) -> list[str]:
+    """The names of what a bridge is measured by, with the names of its ``own`` validators."""
+    distances, judged = catalog.names("distance"), dict.fromkeys([*catalog.names("validator"), *own])
     return [
         *distances,
         *(f"{name}_closed" for name in distances),
-        *(f"{name}_changed" for name in validators),
+        *(f"{name}_changed" for name in judged),
         "directional",
         "flicker",
     ]

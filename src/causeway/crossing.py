@@ -1,5 +1,6 @@
 """Bridges at work in a run: on what is trained on, and measured on moments that they did not learn from."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,15 +8,15 @@ from . import config, gap, redraw
 from .bridges import Bridge
 from .data import Domain, Moments
 from .gap import Comparison
+from .judges import Judge
 from .readings import Report
-from .redraw import Judge
 
 SETS = ("labelled", "unlabelled", "guessed", "tune")  # of a domain; what is tested is redrawn by the agent
 
 
-def redrawn(side: Domain, bridge: Bridge, judge: Judge | None, word: str) -> Domain:
-    """The side with what is trained on redrawn; the ``word`` stands for the bridge and its judge."""
-    frames = redraw.kept(bridge, side.unlabelled, Path(side.cache), word, judge)
+def redrawn(side: Domain, bridge: Bridge, judges: Sequence[Judge], word: str) -> Domain:
+    """The side with what is trained on redrawn; the ``word`` stands for the bridge and its judges."""
+    frames = redraw.kept(bridge, side.unlabelled, Path(side.cache), word, judges)
     return replace(side, **{name: replace(getattr(side, name), frames=frames) for name in SETS})
 
 

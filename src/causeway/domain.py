@@ -44,6 +44,7 @@ class Config:
     simulator: Any = None  # a world to be tested in, closed loop
     through: str = ""  # a bridge's run, or arm, that redraws what is trained on, and the target's camera once deployed
     validator: Any = None  # has redrawn pictures whose content changed too much stay as they were
+    witness: str = ""  # a policy's run, or arm, that has pictures stay where it would act otherwise on the redrawn one
     episodes: int | Literal["all"] = "all"  # how many of the dataset's are used at all, the first ones
     limit: int | Literal["all"] = "all"  # how many moments keep their next T actions for training; 0 leaves none
     tune: float = 0.15  # share of the time blocks kept for choosing settings
@@ -56,8 +57,9 @@ class Config:
             raise ConfigError(f"block_s must be above 0, not {self.block_s}.")
         if self.episodes != "all" and self.episodes < 1:
             raise ConfigError(f"episodes must be 1 or more, or 'all', not {self.episodes}.")
-        if self.validator is not None and not self.through:
-            raise ConfigError("validator judges what is redrawn: name what redraws, as through.")
+        if not self.through and (self.validator is not None or self.witness):
+            judge = "validator" if self.validator is not None else "witness"
+            raise ConfigError(f"{judge} judges what is redrawn: name what redraws, as through.")
         if self.limit != "all" and self.limit < 0:
             raise ConfigError(f"limit must be 0 or more, or 'all', not {self.limit}.")
         if not (0 <= self.tune < 1 and 0 <= self.held_out < 1 and self.tune + self.held_out < 1):

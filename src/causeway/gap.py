@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from .data import Moments
 from .distances import Distance, Rows, products
-from .encoders import Encoder, Look, pixels
+from .encoders import Encoder, Look, floats, pixels
 from .errors import ConfigError, DataError
 from .halves import Halves
 from .progress import track
 from .readings import BOUNDS, Reading, Report, closed, mean_of
-from .redraw import floats, said
+from .redraw import said
 from .validators import Validator
 
 Seen = NDArray[np.float32]  # (N, V * D), what a distance keeps of N moments
@@ -32,6 +32,7 @@ class Comparison:
     """What looks at how many pictures, and how surely."""
 
     encoder: Any = field(default_factory=pixels.Config)  # whose features are compared
+    validators: Any = field(default_factory=dict)  # tables by name, beside those of the catalog that need no settings
     pictures: int = 1000  # of each side at most, spread evenly in short clips; more are surer, slower
     resamples: int = 200  # halves that are drawn for intervals and noise floors
     stretch_s: float = 2.0  # moments this near together are drawn together: neighbours are nearly the same picture

@@ -11,7 +11,8 @@ from .errors import ConfigError, nearest
 from .run import Run
 
 REDRAWS = {"source.through": "target", "target.through": "source"}  # and whose look is given
-LINKS = ("start", "source.through", "target.through")  # settings that name an arm, or the folder of a run
+WITNESSES = ("source.witness", "target.witness")  # which say whether what is redrawn may stay
+LINKS = ("start", *REDRAWS, *WITNESSES)  # settings that name an arm, or the folder of a run
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def _run_of(arm: str, key: str, planned: Planned, others: Sequence[Planned]) -> 
     if len(chosen) != 1:
         raise ConfigError(f"arm '{planned.arm}': {key} = '{arm}' is not one run but {len(chosen)}.")
     method = chosen[0].run.experiment.method
+    if key in WITNESSES and not run.acts(method):
+        raise ConfigError(f"arm '{planned.arm}': {key} = '{arm}' leaves no policy. Name an arm that acts.")
     if key in REDRAWS and (run.acts(method) or getattr(method, "to", REDRAWS[key]) != REDRAWS[key]):
         raise ConfigError(
             f"arm '{planned.arm}': {key} = '{arm}' leaves no bridge to the {REDRAWS[key]}. Name an arm of method "

@@ -33,6 +33,7 @@ class Asked:
     dataset: Any = None  # what is redrawn
     bridge: Any = field(default_factory=weather.Config)  # what redraws, where no run of one is named
     validator: Any = None  # has redrawn pictures whose content changed too much stay as they were
+    witness: str = ""  # a policy's run that has pictures stay where it would act otherwise on the redrawn one
     picture: domain.Picture = SIZE  # of what is written; a bridge's run says the size itself
     crop: Crop = field(default_factory=Crop)  # what is cut off first; likewise
     gap: Comparison = field(default_factory=Comparison)  # whose encoder the validator sees by
@@ -74,9 +75,7 @@ def write(
             raise ConfigError(f"--vary: this bridge knows no '{condition}'. It knows {known}.")
     place = cache or destination.parent / "cache"
     recorded = domain.read("dataset", dataset, crop, picture, 1, place)
-    judge = None
-    if asked.validator is not None:
-        judge = redraw.Judge(asked.validator.build(), asked.gap.encoder.build())
+    judges, judged = run.judges_of(asked.validator, asked.gap.encoder, asked.witness)
     names = dataset.cameras, dataset.rate_hz, dataset.state_names, dataset.action_names
     total = len(recorded) * max(1, len(varied))
     with (
@@ -86,8 +85,8 @@ def write(
         for condition in varied or ("",):
             if condition:
                 bridge.vary(condition)
-            said = f"{word} {asked.validator} {asked.gap.encoder} {condition}"
-            frames = redraw.kept(bridge, recorded, place, said, judge)
+            said = f"{word} {judged} {condition}"
+            frames = redraw.kept(bridge, recorded, place, said, judges)
             begin = 0
             for episode in dataset.episodes:
                 own = frames[begin : begin + len(episode)]

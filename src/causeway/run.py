@@ -22,7 +22,6 @@ from . import (
     parts,
     ranks,
     readings,
-    redraw,
     splits,
 )
 from .actions import direct
@@ -34,6 +33,7 @@ from .disk import exclusive, whole
 from .errors import ConfigError, nearest
 from .evaluate import Evaluation
 from .gap import Comparison
+from .judges import Judge, Likeness, Witness
 from .metrics import Trace
 from .monitors import none
 from .policies import Policy
@@ -268,11 +268,20 @@ def _redrawn(run: Run, side: Domain, settings: domain.Config) -> Domain:
     """The side as the bridge that its settings name redraws it; as it is where they name none."""
     if not settings.through:
         return side
-    folder, encoder, judge = Path(settings.through), run.experiment.gap.encoder, None
-    if settings.validator is not None:
-        judge = redraw.Judge(settings.validator.build(), encoder.build())
-    word = f"{parts.digest(folder)} {settings.validator} {encoder}"
-    return crossing.redrawn(side, bridge_of(folder), judge, word)
+    folder, encoder = Path(settings.through), run.experiment.gap.encoder
+    judges, said = judges_of(settings.validator, encoder, settings.witness)
+    return crossing.redrawn(side, bridge_of(folder), judges, f"{parts.digest(folder)} {said}")
+
+
+def judges_of(validator: Any, encoder: Any, witness: str) -> tuple[list[Judge], str]:
+    """Who says whether a redrawn picture may stay, by two Configs and a run's folder, and a word for them."""
+    found: list[Judge] = []
+    if validator is not None:
+        found.append(Likeness(validator.build(), encoder.build()))
+    if witness:
+        folder = Path(witness)
+        found.append(Witness(deploy(open_run(folder)), parts.fits(folder)[1]))
+    return found, f"{validator} {encoder}" + (f" {parts.digest(Path(witness))}" if witness else "")
 
 
 def bridge_of(folder: Path) -> Bridge:

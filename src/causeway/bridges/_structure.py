@@ -3,13 +3,13 @@
 import colorsys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import ConfigError
+from ..estimators import CLASSES, DEPTH, Estimator
 
 GOLDEN = 0.618034  # of a turn, between the hues of neighbouring classes
 
@@ -33,52 +33,25 @@ class Depth:
     """Near is bright, each picture from 0 to 1: for an estimator of inverse depth, as DPT and Depth Anything are."""
 
     def __init__(self, estimator: str):
-        self.model, self.prepare = _estimator("AutoModelForDepthEstimation", estimator)
+        self.estimator = Estimator(DEPTH, estimator, "bridge 'diffusion'")
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        found = _estimated(self.model, self.prepare, pictures).predicted_depth[:, None]
+        found = self.estimator.depth(pictures)
         low, high = found.amin((2, 3), keepdim=True), found.amax((2, 3), keepdim=True)
         near = (found - low) / (high - low).clamp(min=1e-6)
-        grown = nn.functional.interpolate(near, pictures.shape[2:], mode="bilinear", align_corners=False)
-        return grown.expand(-1, 3, -1, -1)
+        return near.expand(-1, 3, -1, -1)
 
 
 class Segments:
     """Each class in its colour."""
 
     def __init__(self, estimator: str, palette: str):
-        self.model, self.prepare = _estimator("AutoModelForSemanticSegmentation", estimator)
-        count = int(self.model.config.num_labels)
+        self.estimator = Estimator(CLASSES, estimator, "bridge 'diffusion'")
+        count = self.estimator.classes
         self.colours = _palette(Path(palette), count) if palette else _hues(count)
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        scores = _estimated(self.model, self.prepare, pictures).logits
-        grown = nn.functional.interpolate(scores, pictures.shape[2:], mode="bilinear", align_corners=False)
-        return self.colours.to(pictures.device)[grown.argmax(1)].permute(0, 3, 1, 2)
-
-
-def _estimated(model: Any, prepare: Any, pictures: Tensor) -> Any:
-    """What ``model`` says of ``pictures``, which its own processor brings to its size."""
-    frames = pictures.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    shown = prepare(images=list(frames), return_tensors="pt")
-    return model.to(pictures.device)(pixel_values=shown["pixel_values"].to(pictures.device))
-
-
-def _estimator(kind: str, estimator: str) -> tuple[Any, Any]:
-    """A model of transformers, and what prepares pictures for it."""
-    import transformers as library
-
-    transformers: Any = library  # half of it has no types
-    local = Path(estimator).is_dir()
-    try:
-        model = getattr(transformers, kind).from_pretrained(estimator, local_files_only=local)
-        prepare = transformers.AutoImageProcessor.from_pretrained(estimator, local_files_only=local)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"bridge 'diffusion' cannot load the estimator '{estimator}' by {kind}: give a folder that save_pretrained "
-            f"wrote, its image processor included, or a hub id within reach. ({str(error).splitlines()[0]})"
-        ) from None
-    return model.requires_grad_(False).eval(), prepare
+        return self.colours.to(pictures.device)[self.estimator.scores(pictures).argmax(1)].permute(0, 3, 1, 2)
 
 
 def _palette(file: Path, count: int) -> Tensor:

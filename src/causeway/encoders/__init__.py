@@ -3,8 +3,13 @@
 from abc import ABC, abstractmethod
 from functools import cached_property
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+
+from ..errors import DataError
 
 
 class Encoder(nn.Module, ABC):
@@ -15,6 +20,7 @@ class Encoder(nn.Module, ABC):
 
     name: str  # the network and its layers, in a few words for a table
     layers: tuple[str, ...]  # of the maps, shallow first
+    smallest: int = 1  # pixels of a side that it can see
 
     @abstractmethod
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
@@ -29,6 +35,12 @@ class Look:
     """What an encoder makes of some pictures: each thing only if it is asked for, and then once."""
 
     def __init__(self, encoder: Encoder, pictures: Tensor):
+        height, width = pictures.shape[2:]
+        if min(height, width) < encoder.smallest:
+            raise DataError(
+                f"{encoder.name} sees no pictures of {width} x {height} pixels: a side has "
+                f"{encoder.smallest} at least. Raise picture.height and picture.width, or take the encoder pixels."
+            )
         self.encoder, self.pictures = encoder, pictures  # (B, 3, H, W) in 0..1
         self._sized: dict[int, tuple[Tensor, ...]] = {}
 
@@ -49,3 +61,9 @@ class Look:
             square = interpolate(self.pictures, (side, side), mode="bilinear", align_corners=False, antialias=True)
             self._sized[side] = self.encoder(square)
         return self._sized[side]
+
+
+def floats(frames: NDArray[np.uint8]) -> Tensor:
+    """(B, V, 3, H, W) -> (B * V, 3, H, W) in 0..1, channels last, which is the faster way for convolutions."""
+    pictures = torch.from_numpy(np.ascontiguousarray(frames)).flatten(0, 1).float() / 255
+    return pictures.contiguous(memory_format=torch.channels_last)

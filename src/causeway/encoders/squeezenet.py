@@ -91,6 +91,7 @@ class SqueezeNet(Encoder):
     """Maps after the first convolution and four of the fires; the mean of the last one is the vector (D = 512)."""
 
     layers = ("conv1", *(f"fire{number}" for number in SHOWN))
+    smallest = 21
 
     def __init__(self, config: Config):
         super().__init__()

@@ -32,6 +32,7 @@ class Vgg(Encoder):
     """The first convolution of each stage, before its ReLU, and what the last stage makes of it (D = 512) as maps."""
 
     layers = (*(f"conv{number}_1" for number in range(1, 6)), "pool5")
+    smallest = 2 ** len(STAGES)
 
     def __init__(self, config: Config):
         super().__init__()
