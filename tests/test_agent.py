@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from causeway import config, domain, driving, evaluate, parts, progress, run
 from causeway.agent import Agent
+from causeway.bridges import Bridge
 from causeway.cache import Crop
 from causeway.data import Domain, Moments, Spec
 from causeway.errors import ConfigError, DataError
@@ -30,9 +31,22 @@ class Sum(nn.Module):
         return torch.stack([first, torch.zeros_like(first)], 1)
 
 
-class Brighter(nn.Module):
+class Brighter(Bridge):
+    """Counts what it is shown of one clip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clips, self.followed = 0, 0
+
     def forward(self, images: Tensor) -> Tensor:
         return images + 1
+
+    def along(self, images: Tensor) -> Tensor:
+        self.followed += 1
+        return self(images)  # type: ignore[no-any-return]
+
+    def clip(self, seed: int) -> None:
+        self.clips += 1
 
 
 class Remembering:
@@ -56,6 +70,20 @@ def made() -> Agent:
 def test_bridge_policy_action_map_and_monitor_follow_one_another() -> None:
     command = made().act(np.full((2, 1, 3, 4, 6), 3, np.uint8), np.array([[0.5], [1.5]], np.float32))
     assert command.tolist() == [[2 * (3 + 1 + 0.5) + 10], [2 * (3 + 1 + 1.5) + 10]]
+
+
+def test_a_bridge_may_remember_what_one_vehicle_saw_and_nothing_of_several() -> None:
+    agent = made()
+    bridge: Any = agent.bridge
+    for _ in range(3):
+        agent.act(np.zeros((1, 1, 3, 4, 6), np.uint8), np.zeros((1, 1), np.float32))
+    assert (bridge.clips, bridge.followed) == (1, 3)
+    agent.reset(np.ones(1, bool))
+    agent.act(np.zeros((2, 1, 3, 4, 6), np.uint8), np.zeros((2, 1), np.float32))
+    agent.reset(np.array([True, False]))
+    assert (bridge.clips, bridge.followed) == (3, 3), "a clip begins where all begin anew"
+    agent.plan(torch.zeros(1, 1, 3, 4, 6), torch.zeros(1, 1))
+    assert bridge.followed == 3, "nor of pictures that nobody said follow one another"
 
 
 def test_what_an_agent_is_shown_must_have_the_shape_that_it_learned_from() -> None:

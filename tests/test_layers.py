@@ -19,7 +19,7 @@ LAYERS = [  # a module may import from its own layer and those above it in this 
     KINDS | {"recorder", "augment", "cache", "features", "warping", "pairs", "draws", "past", "bounds", "points"},
     {"domain", "agreement", "agent", "parts", "splits"},
     {"train", "evaluate", "driving", "collect", "ranks"},
-    {"halves", "readings", "judges", "gap", "redraw", "ranking", "acting"},
+    {"halves", "readings", "judges", "shards", "gap", "redraw", "ranking", "acting"},
     {"catalog", "config"},
     {"crossing"},
     {"run"},

@@ -86,6 +86,36 @@ def test_stopped_half_way_it_goes_on(calls: int, recorded: Moments, tmp_path: Pa
     assert 10**9 - second.calls < 6, "what was done is not done again"
 
 
+class Fading(Painted):
+    """Each picture is as light as the number of those before it in the clip."""
+
+    remembers = True  # type: ignore[assignment]
+
+    def clip(self, seed: int) -> None:
+        self.number = 0
+
+    def along(self, images: Tensor) -> Tensor:
+        drawn = []
+        for _ in images:
+            self.number += 1
+            drawn.append(torch.full_like(images[:1], self.number))
+        self.calls -= 1
+        if not self.calls:
+            raise KeyboardInterrupt
+        return torch.cat(drawn)
+
+
+@pytest.mark.parametrize("calls", [2, 3, 5])
+def test_one_that_remembers_is_shown_again_what_came_before(calls: int, recorded: Moments, tmp_path: Path) -> None:
+    whole = np.array(kept(Fading(), recorded, tmp_path / "whole", "word"))
+    assert whole[[0, 39, 40, 79], 0, 0, 0, 0].tolist() == [1, 40, 1, 40]
+    with pytest.raises(KeyboardInterrupt):
+        kept(Fading(calls), recorded, tmp_path, "word")
+    (label,) = tmp_path.glob("*.redrawn.json")
+    assert 0 < json.loads(label.read_text())["done"] < 80
+    assert np.array_equal(kept(Fading(), recorded, tmp_path, "word"), whole)
+
+
 def test_what_changed_too_much_stays_as_it_was_and_is_counted(
     recorded: Moments, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,8 @@ class Agent:
         if len(self.age) != len(fresh):
             self.age, self.plans = np.zeros(len(fresh), np.int64), None
         self.age[fresh] = self.execute
+        if fresh.all():
+            self.bridge.clip(0)
         self.action.reset(fresh)
         self.monitor.reset(fresh)
         self.memory.forget(fresh)
@@ -81,7 +83,8 @@ class Agent:
         clouds = () if points is None else (points,)
         seen = () if images is None else self.memory.stacked(images, state, *clouds)
         if due.any():
-            fresh = self.plan(*(torch.from_numpy(part[due]) for part in seen))
+            following = count == 1 and self.memory.history == 1  # many cameras' pictures do not follow one another
+            fresh = self.plan(*(torch.from_numpy(part[due]) for part in seen), following=following)
             if self.plans is None:
                 self.plans = np.zeros((len(due), *fresh.shape[1:]), np.float32)
             self.plans[due], self.age[due] = fresh, 0
@@ -104,14 +107,18 @@ class Agent:
             raise DataError(f"The agent needs {what} {(count, *shape)} of {kind}, not {given.shape} of {given.dtype}.")
 
     @torch.inference_mode()
-    def plan(self, images: Tensor, state: Tensor, points: Tensor | None = None) -> NDArray[np.float32]:
+    def plan(
+        self, images: Tensor, state: Tensor, points: Tensor | None = None, *, following: bool = False
+    ) -> NDArray[np.float32]:
         """Pictures (n, O * V, 3, H, W), state (n, O * S), perhaps points (n, O * P, 3) -> chunks of actions (n, T, A).
 
-        It remembers nothing: the O frames of a history are given to it stacked, the oldest first.
+        It remembers nothing, unless the pictures are said to be ``following`` the last ones, when its bridge may: the O
+        frames of a history are given to it stacked, the oldest first.
         """
         device = self.policy.action_mean.device
         cloud = None if points is None else points.to(device)
-        planned = self.policy.act(self.bridge(images.to(device)), state.to(device), cloud)
+        redraw = self.bridge.along if following else self.bridge
+        planned = self.policy.act(redraw(images.to(device)), state.to(device), cloud)
         chunk: NDArray[np.float32] = planned.cpu().numpy()
         return chunk
 

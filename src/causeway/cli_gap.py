@@ -76,6 +76,7 @@ def redraw(
         list[str] | None,
         typer.Option(help="Conditions, a copy of every episode in each: weather=rain,fog; repeatable."),
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that redraw, by Ray if more than one.")] = 1,
     data: Data = None,
     cache: Cache = None,
 ) -> None:
@@ -95,5 +96,5 @@ def redraw(
         config.override(tree, item)
     asked = config.structure(redrawing.Asked, tree, "")
     words = redrawing.conditions(vary or ())
-    episodes, frames = redrawing.write(asked, Path(bridge), destination, words, data, cache)
+    episodes, frames = redrawing.write(asked, Path(bridge), destination, words, data, cache, workers)
     print(f"{destination}: {episodes} episodes, {frames:,} frames.")

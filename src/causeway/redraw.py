@@ -4,7 +4,8 @@ disk, and gone on with where it was stopped."""
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from . import shards
 from .bridges import Bridge
 from .data import Moments
 from .disk import exclusive, reserve, room_in, whole
 from .judges import Judge, lost
 from .progress import counted, say_once
+from .shards import Task
 
+Put = Callable[[NDArray[np.int64], NDArray[np.uint8]], None]
 CHUNK = 16  # moments redrawn at once
 
 
@@ -34,11 +38,14 @@ def through(bridge: Bridge, moments: Moments) -> NDArray[np.uint8]:
     return found
 
 
-def kept(bridge: Bridge, moments: Moments, folder: Path, word: str, judges: Sequence[Judge] = ()) -> NDArray[np.uint8]:
+def kept(
+    bridge: Bridge, moments: Moments, folder: Path, word: str, judges: Sequence[Judge] = (), workers: int = 1
+) -> NDArray[np.uint8]:
     """All M frames behind ``moments`` as the bridge redraws them, (M, V, 3, H, W), as a map of a file in ``folder``.
 
     The file is made once for each set of frames and ``word``, which stands for the bridge and its judges. Stopped
-    half-way, it is gone on with; what one of these does not let pass stays as it was, and how often is said.
+    half-way, it is gone on with; what one of these does not let pass stays as it was, and how often is said. More than
+    one of ``workers`` are processes of Ray.
     """
     everything = replace(moments, rows=np.arange(len(moments.frames)))
     key = hashlib.sha256(f"{word} {said(moments.frames)}".encode()).hexdigest()[:16]
@@ -50,14 +57,20 @@ def kept(bridge: Bridge, moments: Moments, folder: Path, word: str, judges: Sequ
             if told["done"] < len(everything):
                 for judge in judges:
                     judge.calibrate(everything)
-                told = _make(bridge, everything, frames, label, told, judges)
+                told = _make(bridge, everything, frames, label, told, judges, workers)
     if told["stayed"]:
         say_once(f"{told['stayed']} of {told['done']} redrawn moments changed too much and stay as they were.")
     return np.memmap(frames, np.uint8, mode="r", shape=moments.frames.shape)
 
 
 def _make(
-    bridge: Bridge, moments: Moments, frames: Path, label: Path, told: dict[str, int], judges: Sequence[Judge]
+    bridge: Bridge,
+    moments: Moments,
+    frames: Path,
+    label: Path,
+    told: dict[str, int],
+    judges: Sequence[Judge],
+    workers: int,
 ) -> dict[str, int]:
     size = moments.frames[:1].nbytes
     with open(frames, "r+b" if told["done"] else "w+b") as file:
@@ -76,25 +89,38 @@ def _make(
                     temporary.write_text(json.dumps(told), encoding="utf-8")
                 advance(len(part))
 
-            draw(bridge, moments, told["done"], put)
+            draw(bridge, moments, told["done"], put, workers)
     return told
 
 
-@torch.inference_mode()
-def draw(
-    bridge: Bridge, moments: Moments, start: int, put: Callable[[NDArray[np.int64], NDArray[np.uint8]], None]
-) -> None:
+def draw(bridge: Bridge, moments: Moments, start: int, put: Put, workers: int = 1) -> None:
     """Redraw moment after moment from the ``start``-th on; ``put`` takes the places of a few, and them redrawn."""
     bridge.eval()
+    listed = list(tasks(moments, start, bridge.remembers))
+    drawn = _drawn(bridge, moments, listed) if workers == 1 else shards.drawn(bridge, moments, listed, workers)
+    with closing(drawn):
+        for task, frames in zip(listed, drawn):
+            new = task.part >= start
+            if new.any():
+                put(task.part[new], frames[new])
+
+
+def tasks(moments: Moments, start: int, whole: bool) -> Iterator[Task]:
+    """The moments from the ``start``-th on, a few at a time; or the ``whole`` of each clip that reaches so far."""
     for clip in moments.clips():
-        if clip[-1] < start:
-            continue
-        bridge.clip(int(moments.episode[moments.rows[clip[0]]]))
-        left = clip[clip >= start]
+        left = clip if whole and clip[-1] >= start else clip[clip >= start]
         for first in range(0, len(left), CHUNK):
-            part = left[first : first + CHUNK]
-            frames = np.ascontiguousarray(moments.frames[moments.rows[part]])
-            put(part, bridge(torch.from_numpy(frames)).numpy())
+            yield Task(int(moments.episode[moments.rows[clip[0]]]), first == 0, left[first : first + CHUNK])
+
+
+def _drawn(bridge: Bridge, moments: Moments, listed: Sequence[Task]) -> Generator[NDArray[np.uint8], None, None]:
+    for task in listed:
+        if task.first:
+            bridge.clip(task.seed)
+        frames = torch.from_numpy(np.ascontiguousarray(moments.frames[moments.rows[task.part]]))
+        with torch.inference_mode():
+            drawn: NDArray[np.uint8] = bridge.along(frames).numpy()
+        yield drawn
 
 
 def _told(label: Path) -> dict[str, int]:

@@ -61,6 +61,7 @@ def write(
     varied: Sequence[str] = (),
     data: Path | None = None,
     cache: Path | None = None,
+    workers: int = 1,
 ) -> tuple[int, int]:
     """Redraw ``asked.dataset`` into ``destination``, once for each condition or as the bridge does: episodes, frames.
 
@@ -86,7 +87,7 @@ def write(
             if condition:
                 bridge.vary(condition)
             said = f"{word} {judged} {condition}"
-            frames = redraw.kept(bridge, recorded, place, said, judges)
+            frames = redraw.kept(bridge, recorded, place, said, judges, workers)
             begin = 0
             for episode in dataset.episodes:
                 own = frames[begin : begin + len(episode)]

@@ -90,15 +90,17 @@ def test_pictures_that_hardly_change_are_given_the_last_drawing(tiny: Tiny) -> N
     images[2, 0] += 2  # neighbours differ by one, but it by two from what was drawn
     images[4] += 9
     every, made = tiny(batch=1)(images), tiny(batch=1, skip=1.5)
-    drawn = made(images)
+    drawn = made.along(images)
     sources = [[0, 0], [0, 0], [2, 0], [2, 0], [4, 4]]
     sources[3][0] = 3  # the fourth is as the first again, two from the third
     for row, of in enumerate(sources):
         assert all(torch.equal(drawn[row, camera], every[of[camera], camera]) for camera in (0, 1)), row
-    assert torch.equal(made(images[4:] + 1), drawn[4:]), "over calls too"
+    assert torch.equal(made.along(images[4:] + 1), drawn[4:]), "over calls too"
+    assert torch.equal(made(images[4:] + 1), tiny()(images[4:] + 1)), "but not where pictures do not follow"
     made.clip(0)
-    assert torch.equal(made(images[4:] + 1), tiny()(images[4:] + 1)), "but not into another clip"
-    assert made(pictures(1, 1)).shape == (1, 1, 3, 24, 32), "nor over another set of cameras"
+    assert torch.equal(made.along(images[4:] + 1), tiny()(images[4:] + 1)), "nor into another clip"
+    assert made.remembers and not tiny().remembers
+    assert made.along(pictures(1, 1)).shape == (1, 1, 3, 24, 32), "nor over another set of cameras"
 
 
 def test_edges_are_white_where_brightness_changes() -> None:

@@ -31,6 +31,16 @@ class Bridge(nn.Module, ABC):
     def forward(self, images: Tensor) -> Tensor:
         """(B, V, 3, H, W) uint8 -> (B, V, 3, H, W) uint8."""
 
+    @property
+    def remembers(self) -> bool:
+        """Whether ``along`` makes anything else of a picture than it would without those before it."""
+        return False
+
+    def along(self, images: Tensor) -> Tensor:
+        """The same of (T, V, 3, H, W) that follow one another, and what came before them since ``clip``."""
+        drawn: Tensor = self(images)
+        return drawn
+
     def begin(self) -> None:
         """Read the pretrained weights that the settings name; called once, by a run that begins from nothing else."""
 

@@ -112,6 +112,10 @@ class Diffusion(Bridge):
     def learned(self) -> bool:
         return self.config.tune != "none"
 
+    @property
+    def remembers(self) -> bool:
+        return self.config.skip > 0
+
     def begin(self) -> None:
         with roomy("load it"):
             self._foundation = self._loaded()
@@ -138,6 +142,10 @@ class Diffusion(Bridge):
             return {"denoise": model.loss(resized((theirs + 1) / 2, self._size(theirs, model.stride)))}
 
     def forward(self, images: Tensor) -> Tensor:
+        with roomy("redraw"), torch.no_grad():
+            return self._redrawn(images.flatten(0, 1)).view(images.shape)
+
+    def along(self, images: Tensor) -> Tensor:
         with roomy("redraw"), torch.no_grad():
             return self._memory.through(images, self._redrawn)
 
