@@ -16,12 +16,12 @@ from causeway.train import Training, train
 from causeway.validators import Validator
 
 SPEC = Spec(cameras=2, height=40, width=64, state=3, horizon=4, action=2)
-OFFLINE = {"dino": {"weights": "random", "patches": [2, 3], "grid": [1, 2]}}
+OFFLINE = {"policy dino": {"weights": "random", "patches": [2, 3], "grid": [1, 2]}}
 QUICK = {"diffusion": {"widths": [32], "embedding": 8, "steps_to_act": 4}}
 
 
 def component(kind: str, name: str, **settings: object) -> object:
-    return config.component(kind, {"name": name, **OFFLINE.get(name, {}), **settings})
+    return config.component(kind, {"name": name, **OFFLINE.get(f"{kind} {name}", {}), **settings})
 
 
 @pytest.mark.parametrize("name", catalog.names("policy"))

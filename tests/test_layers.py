@@ -15,7 +15,7 @@ KINDS = set(catalog.FOLDERS.values())
 LAYERS = [  # a module may import from its own layer and those above it in this list
     {"errors", "progress", "disk", "environment", "average"},
     {"data"},
-    {"estimators"},
+    {"hub", "estimators"},
     KINDS | {"recorder", "augment", "cache", "features", "warping", "pairs", "draws", "past", "bounds", "points"},
     {"domain", "agreement", "agent", "parts", "splits"},
     {"train", "evaluate", "driving", "collect", "ranks"},

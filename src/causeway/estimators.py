@@ -1,12 +1,11 @@
 """Networks of transformers that say of each place of a picture how far it is, or what is there."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .errors import ConfigError, MissingExtra
+from .hub import load
 
 DEPTH, CLASSES = "AutoModelForDepthEstimation", "AutoModelForSemanticSegmentation"
 
@@ -14,24 +13,12 @@ DEPTH, CLASSES = "AutoModelForDepthEstimation", "AutoModelForSemanticSegmentatio
 class Estimator:
     """One that never learns: the folder that save_pretrained wrote, its image processor included, or a hub id.
 
-    Raises ConfigError where neither is within reach, MissingExtra without transformers; ``who`` asks.
+    Raises ConfigError where neither is within reach, MissingExtra without transformers, for ``who`` asks.
     """
 
     def __init__(self, kind: str, folder: str, who: str):
-        try:
-            import transformers as library
-        except ImportError:
-            raise MissingExtra(who, "transformers", "diffusion") from None
-        transformers: Any = library  # half of it has no types
-        local = Path(folder).is_dir()
-        try:
-            model = getattr(transformers, kind).from_pretrained(folder, local_files_only=local)
-            self.prepare = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=local)
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"{who} cannot load the estimator '{folder}' by {kind}: give a folder that save_pretrained "
-                f"wrote, its image processor included, or a hub id within reach. ({str(error).splitlines()[0]})"
-            ) from None
+        model = load(kind, folder, who, "diffusion")
+        self.prepare = load("AutoImageProcessor", folder, who, "diffusion")
         self.model = model.requires_grad_(False).eval()
 
     @property

@@ -235,7 +235,10 @@ def test_what_cannot_be_loaded_is_named_with_a_way_out(
         ("model 'nobody/nothing'.*folder saved with save_pretrained", {"model": "nobody/nothing"}),
         ("controlnet '/no/such/folder'", {**held, "controlnet": "/no/such/folder"}),
         ("cannot load model", {**held, "model": folder("three")}),
-        ("estimator '/no/such", {**held, "structure": "depth", "estimator": "/no/such"}),
+        (
+            "cannot load '/no/such' by AutoModelForDepthEstimation",
+            {**held, "structure": "depth", "estimator": "/no/such"},
+        ),
         ("image_prompt /no/such.png cannot be read", {**style, "image_prompt": "/no/such.png"}),
         ("image_prompt .* cannot be read", {**style, "image_prompt": folder("stable") + "/model_index.json"}),
         ("'models/other.bin' of the adapter", {**style, "adapter_weights": "models/other.bin"}),

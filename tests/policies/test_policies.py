@@ -121,5 +121,5 @@ def test_a_hub_id_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPa
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(ConfigError, match="give the folder as weights"):
+    with pytest.raises(ConfigError, match="and give the folder"):
         dino.Config(weights="nobody/nothing").build(SPEC)

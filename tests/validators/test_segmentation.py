@@ -50,5 +50,5 @@ def test_what_a_network_takes_things_for(tmp_path: Path) -> None:
     assert made.estimator.scores(seen).shape == (2, made.estimator.classes, 40, 56)
     found = made(Look(pixels.Config().build(), seen), Look(pixels.Config().build(), seen.flip(0)))
     assert ((found >= 0) & (found <= 1)).all()
-    with pytest.raises(ConfigError, match="validator 'segmentation' cannot load the estimator"):
+    with pytest.raises(ConfigError, match="validator 'segmentation' cannot load"):
         config.component("validator", {"name": "segmentation", "model": str(tmp_path)}).build()

@@ -30,6 +30,11 @@ class Encoder(nn.Module, ABC):
         """(B, D) of the maps: the mean over the places of the last one."""
         return maps[-1].mean((2, 3))
 
+    def seen(self, pictures: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """The maps and the vectors; one whose vectors are not made of its maps says how it comes to them."""
+        maps: tuple[Tensor, ...] = self(pictures)
+        return maps, self.vectors(maps)
+
 
 class Look:
     """What an encoder makes of some pictures: each thing only if it is asked for, and then once."""
@@ -45,13 +50,18 @@ class Look:
         self._sized: dict[int, tuple[Tensor, ...]] = {}
 
     @cached_property
-    def maps(self) -> tuple[Tensor, ...]:
-        found: tuple[Tensor, ...] = self.encoder(self.pictures)
-        return found
+    def _seen(self) -> tuple[tuple[Tensor, ...], Tensor]:
+        return self.encoder.seen(self.pictures)
 
-    @cached_property
+    @property
+    def maps(self) -> tuple[Tensor, ...]:
+        """Of the encoder, shallow first."""
+        return self._seen[0]
+
+    @property
     def vectors(self) -> Tensor:
-        return self.encoder.vectors(self.maps)
+        """(B, D)"""
+        return self._seen[1]
 
     def maps_at(self, side: int) -> tuple[Tensor, ...]:
         """The maps of the same pictures brought to ``side`` x ``side``."""

@@ -2,17 +2,18 @@
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..data import Spec
-from ..errors import ConfigError, MissingExtra
 from ..heads import laplace
+from ..hub import library, load
 from . import Sighted, floats
 from .resnet import IMAGENET_MEAN, IMAGENET_STD
+
+WHO = "policy 'dino'"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Dino(Sighted):
 
     def begin(self) -> None:
         if self.config.weights != "random":
-            self.eyes.load_state_dict(pretrained("Dinov2Model", self.config.weights).state_dict())
+            self.eyes.load_state_dict(load("Dinov2Model", self.config.weights, WHO).state_dict())
 
     def train(self, mode: bool = True) -> "Dino":
         super().train(mode)
@@ -80,27 +81,7 @@ class Dino(Sighted):
 def empty(weights: str, shape: str = "") -> Any:
     """An untrained DINOv2 of ``shape`` (JSON), else of that which ``weights`` has; tiny for "random"."""
     if shape:
-        return library().Dinov2Model(library().Dinov2Config.from_dict(json.loads(shape)))
+        return library(WHO).Dinov2Model(library(WHO).Dinov2Config.from_dict(json.loads(shape)))
     tiny = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 98}
-    settings = pretrained("Dinov2Config", weights) if weights != "random" else library().Dinov2Config(**tiny)
-    return library().Dinov2Model(settings)
-
-
-def pretrained(kind: str, weights: str) -> Any:
-    """What transformers has under ``weights``: a local folder, or a hub id, which it downloads and keeps."""
-    try:
-        return getattr(library(), kind).from_pretrained(weights, local_files_only=Path(weights).is_dir())
-    except OSError as error:
-        raise ConfigError(
-            f"policy 'dino' cannot load '{weights}': it is neither a local folder nor reachable on the hub. "
-            f"Download it where there is a network and give the folder as weights. ({str(error).splitlines()[0]})"
-        ) from None
-
-
-def library() -> Any:
-    """transformers, imported where it is needed."""
-    try:
-        import transformers
-    except ImportError:
-        raise MissingExtra("policy 'dino'", "transformers", "dino") from None
-    return transformers
+    settings = load("Dinov2Config", weights, WHO) if weights != "random" else library(WHO).Dinov2Config(**tiny)
+    return library(WHO).Dinov2Model(settings)

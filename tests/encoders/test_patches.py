@@ -1,0 +1,48 @@
+"""CLIP and DINOv2 as encoders: tiny ones, saved as the real ones are."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from torch.nn.functional import interpolate
+
+from causeway.encoders import Look, clip, dino
+from causeway.errors import ConfigError
+
+
+def test_clip_sees_what_transformers_says_it_sees(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    settings = transformers.CLIPVisionConfig(**clip.TINY, image_size=32, patch_size=8, projection_dim=12)
+    saved = transformers.CLIPVisionModelWithProjection(settings).eval()
+    saved.save_pretrained(tmp_path / "eyes")
+    made = clip.Config(str(tmp_path / "eyes")).build()
+    pictures = torch.rand(2, 3, 32, 32)
+    mean, std = (torch.tensor(each).view(3, 1, 1) for each in (clip.MEAN, clip.STD))
+    look = Look(made, pictures)
+    expected = saved((pictures - mean) / std, output_hidden_states=True)
+    assert torch.allclose(look.vectors, expected.image_embeds, atol=1e-5) and look.vectors.shape == (2, 12)
+    assert made.name == "CLIP, eyes" and made.layers == ("block1", "block2", "block3", "block4")
+    assert [tuple(seen.shape) for seen in look.maps] == [(2, 32, 4, 4)] * 4
+    assert torch.allclose(look.maps[1][:, :, 2, 3], expected.hidden_states[2][:, 1 + 2 * 4 + 3], atol=1e-5)
+    large = Look(made, interpolate(pictures, (64, 96), mode="bicubic").clamp(0, 1))
+    assert (large.vectors - look.vectors).abs().max() < 0.3 * look.vectors.abs().max(), "at its own size whatever it is"
+
+
+def test_dino_sees_what_transformers_says_it_sees(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    saved = transformers.Dinov2Model(transformers.Dinov2Config(**{**dino.TINY, "patch_size": 14})).eval()
+    saved.save_pretrained(tmp_path / "eyes")
+    made = dino.Config(str(tmp_path / "eyes")).build()
+    assert made.side == 56
+    pictures = torch.rand(2, 3, 56, 56)
+    expected = saved((pictures - made.mean) / made.std, output_hidden_states=True)
+    look = Look(made, pictures)
+    assert torch.allclose(look.vectors, expected.last_hidden_state[:, 0], atol=1e-5) and made.name == "DINOv2, eyes"
+    assert torch.allclose(look.maps[-1][:, :, 1, 2], expected.hidden_states[4][:, 1 + 4 + 2], atol=1e-5)
+
+
+@pytest.mark.parametrize("module", [clip, dino])
+def test_weights_that_cannot_be_had(module: object, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot load '.*' by .*Download it where there is a network"):
+        module.Config(str(tmp_path)).build()  # type: ignore[attr-defined]
