@@ -22,6 +22,7 @@ SETS = {  # named sets of conditions; a word that is in none is refused
     "weather": ("fog", "rain", "snow"),
     "time": ("dawn", "noon", "dusk", "night"),
     "season": ("spring", "autumn", "winter"),
+    "blend": ("0.25", "0.5", "0.75", "1"),  # how far to the other side's look, by a bridge that draws between
 }
 SIZE = domain.Picture(height=120, width=160)  # where no run says the size
 

@@ -4,11 +4,13 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from kornia.color import rgb_to_lab
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -199,27 +201,64 @@ def test_small_gives_back_what_the_autoencoder_loses() -> None:
     assert (made(image).int() - image.int()).abs().float().mean() > 5, "a random autoencoder loses nearly all"
 
 
-def test_a_prompt_takes_the_place_of_the_average_look() -> None:
+def test_the_look_of_one_picture_takes_the_place_of_the_average(
+    moments: Callable[..., Moments], tmp_path: Path
+) -> None:
+    Image.new("RGB", (50, 30), (250, 20, 20)).save(tmp_path / "red.png")
+    ours, theirs = moments(20), moments(20, seed=1)
+    plain, asked = tiny(), tiny(image_prompt=str(tmp_path / "red.png"))
+    asked.load_state_dict(plain.state_dict())
+    for made in (plain, asked):
+        made.calibrate(ours, theirs)
+    red = torch.tensor([250, 20, 20]).view(1, 3, 1, 1).expand(1, 3, *ours.frames.shape[3:]) / 127.5 - 1
+    expected = small.look(asked.latents(red) * asked.scale)[0]
+    assert torch.allclose(asked.theirs, expected, atol=1e-3) and not torch.allclose(plain.theirs, expected, atol=0.1)
+    with pytest.raises(ConfigError, match=r"image_prompt /no/such\.png cannot be read"):
+        tiny(image_prompt="/no/such.png").calibrate(ours, theirs)
+
+
+@torch.no_grad()
+def test_what_lies_between_the_domains_can_be_drawn() -> None:
     made = tiny().eval()
-    made.domain.weight.data.normal_()
-    picture = torch.rand(1, 3, 32, 32) * 2 - 1
-    with torch.no_grad():
-        plain, other = made.redraw(picture), made.redraw(picture, torch.full((16,), 3.0))
-    assert not torch.allclose(plain, other)
+    made.net, picture = Nothing(), torch.rand(2, 3, 32, 32) * 2 - 1
+    made.domain.weight.copy_(torch.tensor([[0.0], [1.0]]).expand(2, made.domain.embedding_dim))
+    made.style = nn.Linear(16, made.domain.embedding_dim, bias=False)
+    made.style.weight.zero_()
+    heard = {}
+    for condition in made.conditions():
+        made.vary(condition)
+        made.net.told.clear()
+        made.redraw(picture)
+        heard[condition] = float(made.net.told[0].mean())
+    assert heard == pytest.approx({"0.25": 0.25, "0.5": 0.5, "0.75": 0.75, "1": 1.0})
+    made.style.weight.fill_(1.0)
+    made.theirs.fill_(3.0)
+    own = small.look(made.latents(picture) * made.scale).sum(1)
+    made.vary("0.5")
+    made.net.told.clear()
+    made.redraw(picture)
+    assert torch.allclose(made.net.told[0].mean(1), 0.5 + (own + 48) / 2, atol=1e-3), "each from its own look"
+    with pytest.raises(ConfigError, match="no condition 'fog'"):
+        made.vary("fog")
 
 
-def test_what_small_cannot_be() -> None:
-    for wrong, said in (({"strength": 0.0}, "strength is above 0"), ({"widths": (20,)}, "widths that 16 divides")):
-        with pytest.raises(ConfigError, match=said):
-            small.Config(**wrong)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"strength": 0.0}, "strength is above 0"),
+        ({"widths": (20,)}, "widths that 16 divides"),
+        ({"blend": 1.5}, "blend from 0 to 1"),
+    ],
+)
+def test_what_small_cannot_be(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        small.Config(**wrong)
 
 
 def test_the_real_autoencoder_gives_a_picture_back(data: Path) -> None:
     folder = data.parent / "weights" / "taef2"
     if not folder.is_dir():
         pytest.skip("no weights beside the data")
-    from PIL import Image
-
     photo = sorted((data / "road_scenes" / "test_images").glob("*.jpg"))[0]
     pixels_ = np.asarray(Image.open(photo).convert("RGB").resize((256, 144)))
     picture = torch.from_numpy(pixels_.copy()).permute(2, 0, 1)[None].float() / 255

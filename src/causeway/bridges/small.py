@@ -9,7 +9,8 @@ prompt) and where its edges are:
 Most of a simulator's pictures and a handful of real ones thus share what they can, and the domain says the rest.
 Domain and look are left out now and then, and so can be pulled towards (classifier-free guidance, Ho & Salimans
 2022). A picture is redrawn as in SDEdit (Meng et al. 2022): its latents are made noisy as far as ``strength`` and
-cleaned again under the other domain, an average look of it and the picture's own edges.
+cleaned again under the other domain, an average look of it, or that of one picture, and its own edges;
+or under what lies between its own domain and look and those (``blend``).
 """
 
 from collections.abc import Mapping
@@ -21,13 +22,15 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Moments
+from ..datasets._disk import picture
 from ..encoders.autoencoder import STRIDE, Autoencoder, padded, read
-from ..errors import ConfigError, MissingExtra
+from ..errors import ConfigError, DataError, MissingExtra, nearest
 from . import Bridge, quantized, sample
 
 STEPS = 1000  # of the noise that is learned
 EDGES = 16  # channels that the edges of a picture are brought to at the latents' size
 GROUPS = 16  # of channels that are normalized together
+BLENDS = ("0.25", "0.5", "0.75", "1")  # conditions: how far to theirs
 SCHEDULERS = {"ddim": "DDIMScheduler", "dpm": "DPMSolverMultistepScheduler", "euler": "EulerDiscreteScheduler"}
 
 
@@ -42,12 +45,16 @@ class Config:
     guidance: float = 2.0  # how hard the other domain is pulled towards; 1 does not pull
     steps: int = 8  # from pure noise to a picture; strength * steps of them are done
     scheduler: Literal["ddim", "dpm", "euler"] = "dpm"  # of these steps
+    blend: float = 1.0  # how far from our domain and look to theirs, 0..1; below 1 draws what lies between
+    image_prompt: str = ""  # file of one picture whose look is taken; "" takes the average of theirs
     forget: float = 0.15  # share of training pictures that are told neither domain nor look
     detail: float = 1.0  # how much is given back of what the autoencoder alone loses of a picture
 
     def __post_init__(self) -> None:
-        if not (0 < self.strength <= 1 and 0 <= self.forget < 1 and self.detail >= 0):
-            raise ConfigError("strength is above 0 and at most 1, forget a share below 1, detail 0 or more.")
+        if not (0 < self.strength <= 1 and 0 <= self.blend <= 1 and 0 <= self.forget < 1 and self.detail >= 0):
+            raise ConfigError(
+                "strength is above 0 and at most 1, blend from 0 to 1, forget a share below 1, detail 0 or more."
+            )
         if self.steps < 1 or self.guidance < 0 or not self.widths or any(width % GROUPS for width in self.widths):
             raise ConfigError(f"needs steps of 1 or more, guidance of 0 or more, and widths that {GROUPS} divides.")
 
@@ -89,14 +96,17 @@ class Small(Bridge):
         self.scale: Tensor  # of latents
         self.register_buffer("theirs", torch.zeros(2 * channels))
         self.register_buffer("scale", torch.ones(()))
+        self._blend = config.blend
         self._seed = 0  # of a clip's noise
 
     def calibrate(self, ours: Moments, theirs: Moments) -> None:
-        """The scale of latents, and the average look of theirs."""
+        """The scale of latents, and the average look of theirs, or that of the image prompt."""
+        wanted = prompt(self.config.image_prompt, ours.frames.shape[3:]) if self.config.image_prompt else None
         with torch.no_grad():
             latents = [self.latents(sample(side, 32).float() / 127.5 - 1) for side in (ours, theirs)]
+            liked = latents[1] if wanted is None else self.latents(wanted.float() / 127.5 - 1)
         self.scale.copy_(1 / torch.cat([z.flatten() for z in latents]).std().clamp(min=1e-3))
-        self.theirs.copy_(look(latents[1] * self.scale).mean(0))
+        self.theirs.copy_(look(liked * self.scale).mean(0))
 
     def train(self, mode: bool = True) -> "Small":
         super().train(mode)
@@ -110,7 +120,7 @@ class Small(Bridge):
 
     def cost(self, ours: Tensor, theirs: Tensor, progress: float) -> Mapping[str, Tensor]:
         z, outlines = self._apart(torch.cat([ours, theirs]))
-        domain = torch.cat([torch.zeros(len(ours)), torch.ones(len(theirs))]).long().to(z.device)
+        domain = torch.cat([torch.zeros(len(ours)), torch.ones(len(theirs))]).to(z.device)
         told = (torch.rand(len(z), device=z.device) >= self.config.forget).float()
         step = torch.randint(STEPS, (len(z),), device=z.device)
         noise = torch.randn_like(z)
@@ -124,8 +134,16 @@ class Small(Bridge):
             drawn = self.redraw(pictures)
         return quantized(drawn).view(images.shape)
 
-    def redraw(self, pictures: Tensor, prompt: Tensor | None = None) -> Tensor:
-        """Pictures (B, 3, H, W) in -1..1 -> 0..1; ``prompt`` (2 * C,) is a look to take in place of the average one."""
+    def conditions(self) -> tuple[str, ...]:
+        return BLENDS
+
+    def vary(self, condition: str) -> None:
+        if condition not in BLENDS:
+            raise ConfigError(f"there is no condition '{condition}'. {nearest(condition, BLENDS)}")
+        self._blend = float(condition)
+
+    def redraw(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in -1..1 -> 0..1."""
         c = self.config
         scheduler = getattr(library(), SCHEDULERS[c.scheduler])(
             num_train_timesteps=STEPS, beta_schedule="scaled_linear"
@@ -136,8 +154,8 @@ class Small(Bridge):
             scheduler.set_begin_index(begin)
         plain, outlines = self._apart(self.seen(pictures))
         told = torch.ones(len(plain), device=plain.device)
-        wanted = (self.theirs if prompt is None else prompt).expand(len(plain), -1)
-        theirs, nothing = (self.said(told.long(), wanted, share * told) for share in (1, 0))
+        wanted = torch.lerp(look(plain), self.theirs, self._blend)
+        theirs, nothing = (self.said(self._blend * told, wanted, share * told) for share in (1, 0))
         first = scheduler.timesteps[begin : begin + 1].expand(len(plain))
         z = scheduler.add_noise(plain, self._noise(plain), first)
         for step in scheduler.timesteps[begin:]:
@@ -152,8 +170,9 @@ class Small(Bridge):
         return drawn + c.detail * ((pictures + 1) / 2 - same)
 
     def said(self, domain: Tensor, wanted: Tensor, told: Tensor) -> Tensor:
-        """The words for domains (B,), 0 ours or 1 theirs, and looks (B, 2 * C), where they are ``told`` (B,)."""
-        words: Tensor = (self.domain(domain) + self.style(wanted)) * told[:, None]
+        """The words for domains (B,), from 0, ours, to 1, theirs, and looks (B, 2 * C), if ``told`` (B,)."""
+        ours, theirs = self.domain.weight
+        words: Tensor = (torch.lerp(ours, theirs, domain[:, None]) + self.style(wanted)) * told[:, None]
         return words
 
     def denoise(self, z: Tensor, step: Tensor, words: Tensor, outlines: Tensor) -> Tensor:
@@ -182,6 +201,15 @@ class Small(Bridge):
             return torch.randn_like(latents)
         one = torch.randn(latents.shape[1:], generator=torch.Generator().manual_seed(self._seed))
         return one.to(latents.device).expand_as(latents)
+
+
+def prompt(file: str, size: tuple[int, ...]) -> Tensor:
+    """The picture in a ``file`` at a ``size`` (height, width), (1, 3, H, W) uint8. Raises ConfigError without one."""
+    try:
+        pixels = torch.from_numpy(picture(Path(file)).copy()).permute(2, 0, 1)[None]
+    except DataError as error:
+        raise ConfigError(f"image_prompt {file} {error}") from None
+    return nn.functional.interpolate(pixels, size, mode="bilinear", antialias=True, align_corners=False)
 
 
 def look(latents: Tensor) -> Tensor:
