@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causeway import judges, report, results, run, study
+from causeway import findings, gallery, judges, report, results, run, splits, study
 from causeway.bridges import colors
-from causeway.errors import ConfigError
+from causeway.errors import ConfigError, DataError
 from causeway.results import Row
 from test_run import WITHOUT_METHOD, file, recordings  # noqa: F401
 
@@ -166,6 +166,25 @@ def test_a_study_whose_bridges_stand_at_other_points_has_a_page(
     rows = results.table(made, made.metrics)
     report.write(made, rows, tmp_path / "page.html")
     assert "pictures=10" in (tmp_path / "page.html").read_text()
+
+
+def test_pictures_stand_by_what_they_were_before(
+    planned: study.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.carry_out(planned, arms=["none", "painted", "back"])
+    groups = {each.side: each for each in gallery.crossed(planned, findings.arms(planned))}
+    assert {side: set(group.arms) for side, group in groups.items()} == {
+        "source": {"none", "painted"},
+        "target": {"back"},
+    }
+    assert groups["source"].arms["none"] == groups["source"].before != groups["source"].arms["painted"]
+    report.write(planned, results.table(planned, planned.metrics), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "the source, as it was" in page and "the target, as it was" in page
+    assert "half-sampling of pictures" in page and "stretches" not in page.lower()
+    monkeypatch.setattr(splits, "told", lambda folder: {"source": "another word"})
+    with pytest.raises(DataError, match="a page with its pictures needs those of before"):
+        gallery.crossed(planned, findings.arms(planned))
 
 
 def test_another_bridge_redraws_anew(planned: study.Study, file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811

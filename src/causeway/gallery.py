@@ -66,6 +66,14 @@ class Gallery(NamedTuple):
     predictions: Predictions | None
 
 
+class Crossed(NamedTuple):
+    """Some pictures of a side, and what bridges make of them."""
+
+    side: str  # whose they are
+    before: list[str]
+    arms: dict[str, list[str]]  # by arm
+
+
 def hang(study: Study, tested: Sequence[Tested], found: Finding, order: list[str]) -> Gallery:
     """Open the best arm and the baseline, and draw what there is to see of them."""
     action = findings.action(study, found, tested)
@@ -82,24 +90,34 @@ def hang(study: Study, tested: Sequence[Tested], found: Finding, order: list[str
     return Gallery(best, base, _clips(best), film.seen_from_above(e.target), known, *shown)
 
 
-def crossed(study: Study, order: list[str]) -> dict[str, list[str]]:
+def crossed(study: Study, order: list[str]) -> list[Crossed]:
     """A few of the pictures that bridges are measured on, as they were and as the first seed of each arm has them."""
-    found: dict[str, list[str]] = {}
-    sides, domains = None, None
+    found: dict[str, Crossed] = {}
+    known: list[tuple[Any, tuple[Domain, Domain]]] = []  # arms that differ in their bridges alone share their domains
     for arm in order:
         one = next((p.run for p in study.runs if p.arm == arm and p.run.measured), None)
         if one is None:
             continue
-        e = one.experiment
-        if domains is None or _sides(one) != sides:  # arms that differ in their bridges alone share them
-            sides, domains = _sides(one), run.domains(one)
+        sides, e = _sides(one), one.experiment
+        domains = next((each for other, each in known if other == sides), None)
+        if domains is None:
+            domains = run.domains(one)
+            known.append((sides, domains))
+        _refuse_changed(one, *domains)
         ours, _ = crossing.between(e.gap, e.method.to, *domains)
         few = ours.select(clouds.spread(len(ours), REDRAWN))
-        if not found:
-            found[""] = [uri(enlarged(picture(images), SMALL)) for images in few.frames[few.rows]]
+        key = f"{e.method.to} {redraw.said(few.frames)} {few.rows}"
+        if key not in found:
+            before = [uri(enlarged(picture(images), SMALL)) for images in few.frames[few.rows]]
+            found[key] = Crossed("source" if e.method.to == "target" else "target", before, {})
         redrawn = redraw.through(run.bridge_of(one.folder), few)
-        found[arm] = [uri(enlarged(picture(images), SMALL)) for images in redrawn]
-    return found
+        found[key].arms[arm] = [uri(enlarged(picture(images), SMALL)) for images in redrawn]
+    return list(found.values())
+
+
+def _refuse_changed(one: run.Run, source: Domain, target: Domain) -> None:
+    if fault := splits.changed(one.folder, splits.recorded(source, target)):
+        raise DataError(f"{fault} Its results stand in results.csv; a page with its pictures needs those of before.")
 
 
 def _open(tested: Sequence[Tested], arm: str, point: str, order: list[str], other: Shown | None) -> Shown:
@@ -110,8 +128,7 @@ def _open(tested: Sequence[Tested], arm: str, point: str, order: list[str], othe
         domains = other.source, other.target
     else:
         domains = run.domains(one, shown=True)  # the agent redraws the target itself
-    if fault := splits.changed(one.folder, splits.recorded(*domains)):
-        raise DataError(f"{fault} Its results stand in results.csv; a page with its pictures needs those of before.")
+    _refuse_changed(one, *domains)
     return Shown(arm, order.index(arm), first, run.deploy(one), *domains)
 
 

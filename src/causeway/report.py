@@ -99,9 +99,11 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "curves": _curves([*tested, *(Tested(p, []) for p in study.runs if p.run.measured)], point, order, closed),
         "settings": _settings(study, tested, point),
         "command": command(),
+        "bridges": {p.arm for p in study.runs if p.run.measured},
     }
     if found:
         page |= _numbers(study, rows, found, order) | {"redrawn": gallery.crossed(study, order)}
+
         if runs_of(tested, found.best.arm, found.point):
             page |= gallery.hang(study, tested, found, order)._asdict()
     with whole(path) as temporary:

@@ -217,6 +217,29 @@ def test_the_look_of_one_picture_takes_the_place_of_the_average(
         tiny(image_prompt="/no/such.png").calibrate(ours, theirs)
 
 
+def test_latents_are_first_given_the_means_and_spreads_of_theirs(moments: Callable[..., Moments]) -> None:
+    ours, theirs = painted(moments(20), 20, 90), painted(moments(20), 8, 170, seed=1)
+    made = tiny(tone=1.0)
+    made.calibrate(ours, theirs)
+    with torch.no_grad():
+        sides = (torch.from_numpy(side.frames[:, 0]).float() / 127.5 - 1 for side in (ours, theirs))
+        z, wanted = (made.latents(side) * made.scale for side in sides)
+        toned, aim = small.look(made._toned(z)).mean(0), small.look(wanted).mean(0)
+        assert torch.allclose(toned, aim, atol=0.05 * float(aim.abs().max()))
+        made.vary("0.5")
+        assert torch.allclose(made._toned(z), (z + tiny_toned(made, z)) / 2, atol=1e-4), (
+            "half of the way, half of the tone"
+        )
+    plain = tiny(tone=0.0)
+    plain.load_state_dict(made.state_dict())
+    assert torch.equal(plain._toned(z), z)
+
+
+def tiny_toned(made: small.Small, z: Tensor) -> Tensor:
+    ours, theirs = (each.view(2, -1, 1, 1) for each in (made.ours, made.theirs))
+    return (z - ours[0]) / ours[1] * theirs[1] + theirs[0]
+
+
 @torch.no_grad()
 def test_what_lies_between_the_domains_can_be_drawn() -> None:
     made = tiny().eval()
@@ -247,7 +270,7 @@ def test_what_lies_between_the_domains_can_be_drawn() -> None:
     [
         ({"strength": 0.0}, "strength is above 0"),
         ({"widths": (20,)}, "widths that 16 divides"),
-        ({"blend": 1.5}, "blend from 0 to 1"),
+        ({"blend": 1.5}, "blend and tone are shares"),
     ],
 )
 def test_what_small_cannot_be(wrong: dict[str, Any], said: str) -> None:

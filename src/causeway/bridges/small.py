@@ -8,9 +8,10 @@ prompt) and where its edges are:
 
 Most of a simulator's pictures and a handful of real ones thus share what they can, and the domain says the rest.
 Domain and look are left out now and then, and so can be pulled towards (classifier-free guidance, Ho & Salimans
-2022). A picture is redrawn as in SDEdit (Meng et al. 2022): its latents are made noisy as far as ``strength`` and
-cleaned again under the other domain, an average look of it, or that of one picture, and its own edges;
-or under what lies between its own domain and look and those (``blend``).
+2022). A picture is redrawn as in SDEdit (Meng et al. 2022): its latents, brought to theirs' means and spreads, which
+noise would hardly change (AdaIN on latents, Chung et al. 2024), are made noisy as far as ``strength`` and cleaned again
+under the other domain, an average look of it or that of one picture, and their own edges; or under what lies between
+their own domain and look and those (``blend``).
 """
 
 from collections.abc import Mapping
@@ -45,16 +46,17 @@ class Config:
     guidance: float = 2.0  # how hard the other domain is pulled towards; 1 does not pull
     steps: int = 8  # from pure noise to a picture; strength * steps of them are done
     scheduler: Literal["ddim", "dpm", "euler"] = "dpm"  # of these steps
+    tone: float = 1.0  # how far a picture's latents are first given theirs' means and spreads; noise leaves these alone
     blend: float = 1.0  # how far from our domain and look to theirs, 0..1; below 1 draws what lies between
     image_prompt: str = ""  # file of one picture whose look is taken; "" takes the average of theirs
     forget: float = 0.15  # share of training pictures that are told neither domain nor look
     detail: float = 1.0  # how much is given back of what the autoencoder alone loses of a picture
 
     def __post_init__(self) -> None:
-        if not (0 < self.strength <= 1 and 0 <= self.blend <= 1 and 0 <= self.forget < 1 and self.detail >= 0):
-            raise ConfigError(
-                "strength is above 0 and at most 1, blend from 0 to 1, forget a share below 1, detail 0 or more."
-            )
+        if not (0 < self.strength <= 1 and 0 <= self.forget < 1 and self.detail >= 0):
+            raise ConfigError("strength is above 0 and at most 1, forget a share below 1, detail 0 or more.")
+        if not (0 <= self.blend <= 1 and 0 <= self.tone <= 1):
+            raise ConfigError("blend and tone are shares from 0 to 1.")
         if self.steps < 1 or self.guidance < 0 or not self.widths or any(width % GROUPS for width in self.widths):
             raise ConfigError(f"needs steps of 1 or more, guidance of 0 or more, and widths that {GROUPS} divides.")
 
@@ -92,9 +94,11 @@ class Small(Bridge):
         self.style = nn.Sequential(nn.Linear(2 * channels, told), nn.SiLU(), nn.Linear(told, told))
         self.edges = nn.Conv2d(STRIDE**2, EDGES, 3, padding=1)
         self.noising = library().DDPMScheduler(num_train_timesteps=STEPS, beta_schedule="scaled_linear")
-        self.theirs: Tensor  # how they look, on average
+        self.ours: Tensor  # how pictures look on average: those that are redrawn
+        self.theirs: Tensor  # and those that they are to look like
         self.scale: Tensor  # of latents
-        self.register_buffer("theirs", torch.zeros(2 * channels))
+        self.register_buffer("ours", torch.tensor([0.0, 1.0]).repeat_interleave(channels))
+        self.register_buffer("theirs", self.ours.clone())
         self.register_buffer("scale", torch.ones(()))
         self._blend = config.blend
         self._seed = 0  # of a clip's noise
@@ -106,6 +110,7 @@ class Small(Bridge):
             latents = [self.latents(sample(side, 32).float() / 127.5 - 1) for side in (ours, theirs)]
             liked = latents[1] if wanted is None else self.latents(wanted.float() / 127.5 - 1)
         self.scale.copy_(1 / torch.cat([z.flatten() for z in latents]).std().clamp(min=1e-3))
+        self.ours.copy_(look(latents[0] * self.scale).mean(0))
         self.theirs.copy_(look(liked * self.scale).mean(0))
 
     def train(self, mode: bool = True) -> "Small":
@@ -157,7 +162,7 @@ class Small(Bridge):
         wanted = torch.lerp(look(plain), self.theirs, self._blend)
         theirs, nothing = (self.said(self._blend * told, wanted, share * told) for share in (1, 0))
         first = scheduler.timesteps[begin : begin + 1].expand(len(plain))
-        z = scheduler.add_noise(plain, self._noise(plain), first)
+        z = scheduler.add_noise(self._toned(plain), self._noise(plain), first)
         for step in scheduler.timesteps[begin:]:
             now = scheduler.scale_model_input(z, step)
             guess = self.denoise(now, step.expand(len(z)), theirs, outlines)
@@ -190,6 +195,12 @@ class Small(Bridge):
 
     def clip(self, seed: int) -> None:
         self._seed = seed
+
+    def _toned(self, z: Tensor) -> Tensor:
+        """Latents (B, C, h, w) with the means and spreads of theirs in place of ours', as far as ``tone`` says."""
+        ours, theirs = (each.view(2, -1, 1, 1) for each in (self.ours, self.theirs))
+        moved = (z - ours[0]) / ours[1].clamp(min=1e-3) * theirs[1] + theirs[0]
+        return torch.lerp(z, moved, self.config.tone * self._blend)
 
     def _apart(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """What was ``seen``, as latents at their scale and edges."""
