@@ -124,6 +124,6 @@ def test_too_few_pictures_are_told(sides: tuple[Domain, Domain]) -> None:
         translation.Config(shots=99).rehearse(source, target, started=False)
     with pytest.raises(DataError, match=r"\[source\] shots asks for 99"):
         translation.Config(shots=99, to="source").rehearse(source, target, started=False)
-    for wrong in ({"batch": 0}, {"shots": 1}, {"flip": 1.5}, {"crop": 1.0}):
+    for wrong in ({"batch": 0}, {"shots": 0}, {"flip": 1.5}, {"crop": 1.0}):
         with pytest.raises(ConfigError):
             translation.Config(**wrong)  # type: ignore[arg-type]

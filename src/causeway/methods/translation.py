@@ -35,8 +35,8 @@ class Config:
     crop: float = 0.0  # largest share of a side cut off at random; raising it makes more of few pictures
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or (self.shots != "all" and self.shots < FEWEST):
-            raise ConfigError(f"needs batch of 1 or more and shots of {FEWEST} or more, or 'all'.")
+        if self.batch < 1 or (self.shots != "all" and self.shots < 1):
+            raise ConfigError("needs batch and shots of 1 or more, or all shots.")
         if not (0 <= self.flip <= 1 and 0 <= self.crop < 1):
             raise ConfigError("flip and crop are shares, flip from 0 to 1 and crop below 1.")
 
