@@ -41,6 +41,19 @@ def test_two_folders_and_what_another_program_made_of_the_first(
     assert "frechet_floor" in capsys.readouterr().out
 
 
+def test_scores_of_policies_stand_on_the_page(tmp_path: Path) -> None:
+    a, scores = folder(tmp_path / "a", 0), tmp_path / "scores.csv"
+    with pytest.raises(DataError, match="There is no file"):
+        cli_gap.gap(a, a, SIZE, scores=scores, folder=tmp_path / "out")
+    lines = [f"grasp,p{number},{number},{number**2}" for number in range(5)]
+    scores.write_text("task,policy,simulated,real\n" + "\n".join(lines))
+    cli_gap.gap(a, a, SIZE, scores=scores, folder=tmp_path / "out")
+    page = (tmp_path / "out" / "gap.html").read_text()
+    assert "Do the policies keep their order" in page and "<b>grasp</b>" in page and "0.959" in page
+    cli_gap.gap(a, a, SIZE, folder=tmp_path / "out")
+    assert "keep their order" not in (tmp_path / "out" / "gap.html").read_text()
+
+
 def test_without_a_bridge_the_page_tells_a_gap_from_none(tmp_path: Path) -> None:
     a, b, twin = folder(tmp_path / "a", 0), folder(tmp_path / "b", 90), folder(tmp_path / "twin", 1)
     cli_gap.gap(a, b, [*SIZE, "gap.stretch_s=0.3"], folder=tmp_path / "far")

@@ -20,6 +20,9 @@ def gap(
         Path | None, typer.Option(help="A run that left a bridge, or the pictures of A as another program redrew them.")
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="A run of a policy: the gap as that has it, too.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="CSV of policies' scores on both sides, for the page: see causeway ranking.")
+    ] = None,
     folder: Folder = None,
     cache: Cache = None,
 ) -> None:
@@ -29,14 +32,16 @@ def gap(
     Example: causeway gap data/sim data/real gap.encoder=squeezenet gap.encoder.weights=FILE --through runs/cut
     """
     from . import between, disk, gap_page
+    from . import ranking as rankings
 
+    ranked = rankings.all_of(scores) if scores else []
     asked = _asked(a, b, settings or ())
     place = folder or Path("runs") / "gap"
     disk.made(place, "--folder")
     compared = between.compare(asked, cache or place / "cache", through, policy)
     console.readings(compared.report, place / "gap.csv")
     names = [path.name or str(path) for path in (a, b)]
-    gap_page.write(compared, (names[0], names[1], through.name if through else ""), place / "gap.html")
+    gap_page.write(compared, (names[0], names[1], through.name if through else ""), place / "gap.html", ranked)
     print(f"{place / 'gap.csv'}\n{place / 'gap.html'}")
 
 
@@ -60,8 +65,7 @@ def ranking(scores: Path, csv: Csv = None) -> None:
     """
     from . import ranking as rankings
 
-    found = [rankings.rank(task, *both) for task, both in rankings.read(scores).items()]
-    console.ranked(found, csv)
+    console.ranked(rankings.all_of(scores), csv)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """One self-contained HTML page of a gap: how wide it is, how much of it is closed, at what cost, and in pictures."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from .disk import whole
 from .evaluate import LEVEL, Measure
 from .page import command, render
 from .pictures import enlarged, picture, uri
+from .ranking import Ranking
 from .readings import Reading, Report
 
 SHOWN = 3  # pictures of each kind
@@ -83,8 +85,9 @@ def spread(floor: Reading) -> Measure:
     return Measure(floor.value, float(low), float(high))
 
 
-def write(compared: Compared, names: tuple[str, str, str], path: Path) -> None:
-    """Write the page of what was ``compared``: A, B, and what A went through, "" for nothing, by their ``names``."""
+def write(compared: Compared, names: tuple[str, str, str], path: Path, ranked: Sequence[Ranking] = ()) -> None:
+    """Write the page of what was ``compared``: A, B, and what A went through, "" for nothing, by their ``names``; and
+    of how policies are ``ranked`` on both sides."""
     report, ours, theirs, redrawn = compared
     table = lines(report)
     lead = next((line for name in LEADS for line in table if line.name == name), table[0])
@@ -108,6 +111,7 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path) -> None:
         "figure": figure,
         "within": within,
         "meaning": ACTED,
+        "ranked": ranked,
         "command": command(),
     }
     with whole(path) as temporary:

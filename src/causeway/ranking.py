@@ -77,6 +77,11 @@ def _places(scores: Scores) -> Scores:
     return places
 
 
+def all_of(path: Path) -> list[Ranking]:
+    """The rankings of every task in a CSV of task, policy, simulated, real. Raises DataError."""
+    return [rank(task, *both) for task, both in read(path).items()]
+
+
 def read(path: Path) -> Mapping[str, tuple[Scores, Scores]]:
     """Simulated and real scores by task, from a CSV of task, policy, simulated, real. Raises DataError."""
     try:
