@@ -22,7 +22,7 @@ def read(folder: Path) -> lerobot.LeRobot:
 
 def test_every_episode_once_for_each_condition(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
     out = tmp_path / "out"
-    cli_gap.redraw(recordings / "source", out, SIZE, bridge="conditions", vary=["weather=rain,fog", "time=night"])
+    cli_gap.redraw(recordings / "source", out, bridge="conditions", vary=["weather=rain,fog", "time=night"])
     before, after = read(recordings / "source"), read(out)
     assert [episode.name for episode in after.episodes[:4]] == ["0 rain", "1 rain", "2 rain", "0 fog"]
     assert len(after.episodes) == 9
@@ -36,6 +36,20 @@ def test_every_episode_once_for_each_condition(tmp_path: Path, recordings: Path)
 
     expected = made(torch.from_numpy(plain.transpose(2, 0, 1).copy())[None, None])[0, 0].numpy().transpose(1, 2, 0)
     assert np.array_equal(looks[2], expected) and not np.array_equal(looks[0], looks[1])
+
+
+def test_pictures_keep_their_size_unless_another_is_asked_for(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    own = next(read(recordings / "source").frames(0)).shape[1:3]
+    for number, (asked, expected) in enumerate(
+        (
+            (["bridge=identity"], own),
+            (["crop.top=0.5", "bridge=identity"], (own[0] // 4 * 2, own[1])),
+            (["picture.height=16", "picture.width=20", "bridge=identity"], (16, 20)),
+        )
+    ):
+        out = tmp_path / str(number)
+        cli_gap.redraw(recordings / "source", out, asked, bridge="identity")
+        assert next(read(out).frames(0)).shape[1:3] == expected
 
 
 def test_by_a_run_at_its_size(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811

@@ -87,7 +87,7 @@ def redraw(
     """Redraw all pictures of a dataset into a LeRobot dataset; actions, state and time stay as they are.
 
     Stopped half-way, the same command goes on.
-    Example: causeway redraw data/sim data/sim_rain --bridge conditions --vary weather=rain,fog picture.height=120
+    Example: causeway redraw data/sim data/sim_rain --bridge conditions --vary weather=rain,fog
     """
     from . import redrawing
 

@@ -24,7 +24,6 @@ SETS = {  # named sets of conditions; a word that is in none is refused
     "season": ("spring", "autumn", "winter"),
     "blend": ("0.25", "0.5", "0.75", "1"),  # how far to the other side's look, by a bridge that draws between
 }
-SIZE = domain.Picture(height=120, width=160)  # where no run says the size
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Asked:
     bridge: Any = field(default_factory=weather.Config)  # what redraws, where no run of one is named
     validator: Any = None  # has redrawn pictures whose content changed too much stay as they were
     witness: str = ""  # a policy's run that has pictures stay where it would act otherwise on the redrawn one
-    picture: domain.Picture = SIZE  # of what is written; a bridge's run says the size itself
+    picture: domain.Picture | None = None  # of what is written; as recorded, or as the bridge's run says, without one
     crop: Crop = field(default_factory=Crop)  # what is cut off first; likewise
     gap: Comparison = field(default_factory=Comparison)  # whose encoder the validator sees by
 
@@ -70,7 +69,7 @@ def write(
     """
     dataset: Dataset = asked.dataset.build()
     _refuse_onto_itself(Path(dataset.root), destination)
-    bridge, word, picture, crop = _bridge(asked, folder, data)
+    bridge, word, picture, crop = _bridge(asked, dataset, folder, data)
     for condition in varied:
         if condition not in bridge.conditions():
             known = ", ".join(bridge.conditions()) or "none: it redraws in one way"
@@ -99,19 +98,28 @@ def write(
     return len(dataset.episodes) * max(1, len(varied)), total
 
 
-def _bridge(asked: Asked, folder: Path, data: Path | None) -> tuple[Bridge, str, domain.Picture, Crop]:
+def _bridge(
+    asked: Asked, dataset: Dataset, folder: Path, data: Path | None
+) -> tuple[Bridge, str, domain.Picture, Crop]:
     """What redraws, a word for it, and the size and crop of what it redraws."""
     if not (folder / "config.toml").exists():
         made: Bridge = asked.bridge.build()
         if made.learned:
             raise ConfigError(f"--bridge {folder}: that one has to be learned. Name the folder of a run of it.")
         made.begin()
-        return made, str(asked.bridge), asked.picture, asked.crop
+        return made, str(asked.bridge), asked.picture or _as_recorded(dataset, asked.crop), asked.crop
     e = run.open_run(folder, data).experiment
-    if (asked.picture, asked.crop) != (SIZE, Crop()):
+    if asked.picture is not None or asked.crop != Crop():
         raise ConfigError(f"picture and crop: {folder} says its own. Leave them out.")
     side = e.source if getattr(e.method, "to", "target") == "target" else e.target
     return run.bridge_of(folder), parts.digest(folder), e.picture, side.crop
+
+
+def _as_recorded(dataset: Dataset, crop: Crop) -> domain.Picture:
+    """The size of the dataset's first picture after the crop, even, as films need it."""
+    height, width = next(dataset.frames(0)).shape[1:3]
+    left, upper, right, lower = crop.box(height, width)
+    return domain.Picture(height=2 * (int(lower - upper) // 2), width=2 * (int(right - left) // 2))
 
 
 def _views(frames: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
