@@ -1,13 +1,14 @@
 """Locks, full disks, and files that are there whole or not at all."""
 
 import errno
+import os
 import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from causeway.disk import exclusive, made, reserve, room_in, whole
+from causeway.disk import exclusive, made, reserve, room_in, stamp, whole
 from causeway.errors import ConfigError, DataError
 
 
@@ -94,3 +95,17 @@ def test_a_folder_that_cannot_be_made_is_called_by_its_option(tmp_path: Path) ->
             ConfigError, match=rf"^--cache {folder}: no folder can be made there \(.*file.*\)\. Name an"
         ):
             made(folder, "--cache")
+
+
+def test_a_stamp_changes_with_what_the_paths_hold(tmp_path: Path) -> None:
+    file, folder = tmp_path / "weights.npz", tmp_path / "pictures"
+    file.write_text("one")
+    (folder / "deep").mkdir(parents=True)
+    assert stamp(["", "a word", str(tmp_path / "none"), str(folder)]) == ""
+    (folder / "deep" / "0.png").write_text("x")
+    first = stamp([str(file), str(folder)])
+    assert first and stamp([str(file), "", str(folder)]) == first
+    (folder / "deep" / "0.png").write_text("xy")
+    second = stamp([str(file), str(folder)])
+    os.utime(file, (1, 1))
+    assert len({first, second, stamp([str(file), str(folder)])}) == 3

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causeway import findings, gallery, judges, report, results, run, splits, study
-from causeway.bridges import colors
+from causeway import findings, gallery, judges, parts, report, results, run, splits, study
+from causeway.bridges import colors, recorded
 from causeway.errors import ConfigError, DataError
 from causeway.results import Row
 from test_run import WITHOUT_METHOD, file, recordings  # noqa: F401
@@ -94,6 +94,19 @@ def test_a_bridge_is_compared_with_the_baseline_on_the_same_halves(
     row = found["painted", "edges_changed"]
     assert row.against and row.against.value == pytest.approx(row.measure.value) and row.seeds == 2
     assert row.verdict == "worse" and len(row.by_seed) == 2 and found["none", "edges_changed"].against is None
+
+
+def test_what_others_redrew_is_read_again_where_it_changed(planned: study.Study, tmp_path: Path) -> None:
+    study.carry_out(planned, arms=["painted"])
+    folder = of(planned, "painted").folder
+    assert run.word_of(folder) == parts.digest(folder) and run.files_of(None) == [], "these name no files"
+    after = tmp_path / "after"
+    after.mkdir()
+    (after / "0.png").write_text("one")
+    settings = recorded.Config(before=str(after), after=str(after))
+    first = run.files_of(settings)
+    (after / "0.png").write_text("another")
+    assert len(first) == 1 and run.files_of(settings) != first
 
 
 def test_what_redraws_must_be_a_bridge_and_what_drives_a_policy(planned: study.Study) -> None:

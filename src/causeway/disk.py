@@ -2,9 +2,10 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,3 +65,13 @@ def whole(path: Path, advice: str = "What was there before is kept.") -> Iterato
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def stamp(names: Iterable[str]) -> str:
+    """A word for the sizes and times of files, and of those in folders, that ``names`` are paths of; "" for none."""
+    found = []
+    for path in (Path(name) for name in names if name):
+        files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.is_file() else []
+        stats = ((file, file.stat()) for file in files if file.is_file())
+        found += [f"{file} {stat.st_size} {stat.st_mtime_ns}" for file, stat in stats]
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16] if found else ""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import domain, parts, redraw, run
+from . import domain, redraw, run
 from .bridges import Bridge
 from .bridges import conditions as weather
 from .cache import Crop
@@ -107,12 +107,13 @@ def _bridge(
         if made.learned:
             raise ConfigError(f"--bridge {folder}: that one has to be learned. Name the folder of a run of it.")
         made.begin()
-        return made, str(asked.bridge), asked.picture or _as_recorded(dataset, asked.crop), asked.crop
+        word = " ".join([str(asked.bridge), *run.files_of(asked.bridge)])
+        return made, word, asked.picture or _as_recorded(dataset, asked.crop), asked.crop
     e = run.open_run(folder, data).experiment
     if asked.picture is not None or asked.crop != Crop():
         raise ConfigError(f"picture and crop: {folder} says its own. Leave them out.")
     side = e.source if getattr(e.method, "to", "target") == "target" else e.target
-    return run.bridge_of(folder), parts.digest(folder), e.picture, side.crop
+    return run.bridge_of(folder), run.word_of(folder), e.picture, side.crop
 
 
 def _as_recorded(dataset: Dataset, crop: Crop) -> domain.Picture:

@@ -29,7 +29,7 @@ from .agent import Agent
 from .bridges import Bridge, identity
 from .config import Tree
 from .data import Domain
-from .disk import exclusive, whole
+from .disk import exclusive, stamp, whole
 from .errors import ConfigError, nearest
 from .evaluate import Evaluation
 from .gap import Comparison
@@ -270,7 +270,20 @@ def _redrawn(run: Run, side: Domain, settings: domain.Config) -> Domain:
         return side
     folder, encoder = Path(settings.through), run.experiment.gap.encoder
     judges, said = judges_of(settings.validator, encoder, settings.witness)
-    return crossing.redrawn(side, bridge_of(folder), judges, f"{parts.digest(folder)} {said}")
+    return crossing.redrawn(side, bridge_of(folder), judges, f"{word_of(folder)} {said}")
+
+
+def word_of(folder: Path) -> str:
+    """A word that changes with the bridge that a run left, and with files that its settings name."""
+    bridge = getattr(open_run(folder).experiment.method, "bridge", None)
+    return " ".join([parts.digest(folder), *files_of(bridge)])
+
+
+def files_of(component: Any) -> list[str]:
+    """A word for the files that the settings of a component (its Config) name, in a list; an empty one for none."""
+    settings = flat(config.dump(component)).values() if component is not None else ()
+    word = stamp(value for value in settings if isinstance(value, str))
+    return [word] if word else []
 
 
 def judges_of(validator: Any, encoder: Any, witness: str) -> tuple[list[Judge], str]:
@@ -281,7 +294,12 @@ def judges_of(validator: Any, encoder: Any, witness: str) -> tuple[list[Judge], 
     if witness:
         folder = Path(witness)
         found.append(Witness(deploy(open_run(folder)), parts.fits(folder)[1]))
-    return found, f"{validator} {encoder}" + (f" {parts.digest(Path(witness))}" if witness else "")
+    words = [f"{validator} {encoder}"]
+    if validator is not None:
+        words += files_of(validator) + files_of(encoder)
+    if witness:
+        words.append(parts.digest(Path(witness)))
+    return found, " ".join(words)
 
 
 def bridge_of(folder: Path) -> Bridge:
