@@ -22,9 +22,9 @@ def read(folder: Path) -> lerobot.LeRobot:
 
 def test_every_episode_once_for_each_condition(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
     out = tmp_path / "out"
-    cli_gap.redraw(recordings / "source", out, bridge="conditions", vary=["weather=rain,fog", "time=night"])
+    cli_gap.redraw(recordings / "source", out, bridge="conditions", vary=["weather=rain,fog+night", "time=night"])
     before, after = read(recordings / "source"), read(out)
-    assert [episode.name for episode in after.episodes[:4]] == ["0 rain", "1 rain", "2 rain", "0 fog"]
+    assert [episode.name for episode in after.episodes[:4]] == ["0 rain", "1 rain", "2 rain", "0 fog+night"]
     assert len(after.episodes) == 9
     for number, episode in enumerate(after.episodes):
         own = before.episodes[number % 3]
@@ -36,6 +36,7 @@ def test_every_episode_once_for_each_condition(tmp_path: Path, recordings: Path)
 
     expected = made(torch.from_numpy(plain.transpose(2, 0, 1).copy())[None, None])[0, 0].numpy().transpose(1, 2, 0)
     assert np.array_equal(looks[2], expected) and not np.array_equal(looks[0], looks[1])
+    assert looks[1].mean() < looks[0].mean(), "fog at night is darker than rain by day"
 
 
 def test_pictures_keep_their_size_unless_another_is_asked_for(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
@@ -117,6 +118,11 @@ def test_what_cannot_be_redrawn(tmp_path: Path, recordings: Path) -> None:  # no
 
 def test_sets_of_conditions() -> None:
     assert words(["weather=rain,fog", "time=night", "weather=rain"]) == ("rain", "fog", "night")
+    assert words(["weather=rain,rain+night+winter"]) == ("rain", "rain+night+winter")
+    with pytest.raises(ConfigError, match=r"there is no condition 'nihgt'. Did you mean 'night'"):
+        words(["weather=rain+nihgt"])
+    with pytest.raises(ConfigError, match=r"there is no weather 'night'"):
+        words(["weather=night+rain"])
     assert words(["season"]) == ("spring", "autumn", "winter") and words([]) == ()
     with pytest.raises(ConfigError, match=r"there is no set 'wether'. Did you mean 'weather'"):
         words(["wether=rain"])

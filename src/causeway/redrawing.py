@@ -40,16 +40,21 @@ class Asked:
 
 
 def conditions(words: Sequence[str]) -> tuple[str, ...]:
-    """``["weather=rain,fog", "time=night"] -> ("rain", "fog", "night")``; "weather" alone is all of that set."""
+    """``["weather=rain,fog", "time=night"] -> ("rain", "fog", "night")``; "weather" alone is all of that set, and
+    ``weather=rain+night`` both at once."""
     found: list[str] = []
     for word in words:
         name, equals, listed = word.partition("=")
         if name not in SETS:
             raise ConfigError(f"--vary {word}: there is no set '{name}'. {nearest(name, SETS)}")
         chosen = listed.split(",") if equals else list(SETS[name])
-        for each in chosen:
-            if each not in SETS[name]:
-                raise ConfigError(f"--vary {word}: there is no {name} '{each}'. {nearest(each, SETS[name])}")
+        for first, *others in (each.split("+") for each in chosen):
+            if first not in SETS[name]:
+                raise ConfigError(f"--vary {word}: there is no {name} '{first}'. {nearest(first, SETS[name])}")
+            known = [each for set_ in SETS.values() for each in set_]
+            for each in others:
+                if each not in known:
+                    raise ConfigError(f"--vary {word}: there is no condition '{each}'. {nearest(each, known)}")
         found += chosen
     return tuple(dict.fromkeys(found))
 
@@ -71,9 +76,9 @@ def write(
     _refuse_onto_itself(Path(dataset.root), destination)
     bridge, word, picture, crop = _bridge(asked, dataset, folder, data)
     for condition in varied:
-        if condition not in bridge.conditions():
+        if others := [each for each in condition.split("+") if each not in bridge.conditions()]:
             known = ", ".join(bridge.conditions()) or "none: it redraws in one way"
-            raise ConfigError(f"--vary: this bridge knows no '{condition}'. It knows {known}.")
+            raise ConfigError(f"--vary: this bridge knows no '{others[0]}'. It knows {known}.")
     place = cache or destination.parent / "cache"
     recorded = domain.read("dataset", dataset, crop, picture, 1, place)
     judges, judged = run.judges_of(asked.validator, asked.gap.encoder, asked.witness)
@@ -85,7 +90,7 @@ def write(
     ):
         for condition in varied or ("",):
             if condition:
-                bridge.vary(condition)
+                bridge.vary(*condition.split("+"))
             said = f"{word} {judged} {condition}"
             frames = redraw.kept(bridge, recorded, place, said, judges, workers)
             begin = 0

@@ -60,3 +60,14 @@ def test_what_is_no_condition() -> None:
         conditions.Config("frog")
     with pytest.raises(ConfigError, match="strength must not be negative"):
         conditions.Config(strength=-1)
+
+
+def test_several_at_once_are_one_after_the_other() -> None:
+    rainy = conditions.Config("fog").build()(scene())
+    made = conditions.Config("fog+night").build()
+    assert (made(scene()).int() - conditions.Config("night").build()(rainy).int()).abs().max() <= 1
+    varied = conditions.Config().build()
+    varied.vary("fog", "night")
+    assert torch.equal(varied(scene()), made(scene())) and not torch.equal(varied(scene()), rainy)
+    with pytest.raises(ConfigError, match=r"no condition 'nihgt'. Did you mean 'night'"):
+        conditions.Config("fog+nihgt")

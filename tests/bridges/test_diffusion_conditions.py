@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from causeway.bridges import conditions, diffusion
+from causeway.bridges import conditions, diffusion, small
 from causeway.errors import ConfigError
 from causeway.redrawing import SETS
 from foundations import Tiny, pictures
@@ -17,11 +17,14 @@ def test_a_condition_is_words_of_the_prompt(tiny: Tiny) -> None:
     early = tiny(prompt="a street")
     early.vary("rain")
     assert torch.equal(early(pictures()), told(pictures())), "said before the model is there"
+    both = tiny(prompt=f"a street, {diffusion.CONDITIONS['rain']}, {diffusion.CONDITIONS['night']}")
+    early.vary("rain", "night")
+    assert torch.equal(early(pictures()), both(pictures()))
 
 
 def test_every_set_is_known_to_what_varies() -> None:
     words = {word for each in SETS.values() for word in each}
-    assert words == set(diffusion.CONDITIONS) == set(conditions.LOOKS)
+    assert words - set(small.BLENDS) == set(diffusion.CONDITIONS) == set(conditions.LOOKS)
 
 
 def test_what_is_no_condition_is_told(tiny: Tiny) -> None:

@@ -62,9 +62,9 @@ class Bridge(nn.Module, ABC):
         """The conditions it can redraw pictures under, such as "fog"; none, where it knows but one way."""
         return ()
 
-    def vary(self, condition: str) -> None:
-        """Redraw under one of the ``conditions`` from now on."""
-        raise ConfigError(f"There is no condition '{condition}' here: this bridge redraws in one way.")
+    def vary(self, *conditions: str) -> None:
+        """Redraw under one of the ``conditions``, or several at once, from now on."""
+        raise ConfigError(f"There is no condition '{'+'.join(conditions)}' here: this bridge redraws in one way.")
 
 
 def sample(moments: Moments, count: int) -> Tensor:

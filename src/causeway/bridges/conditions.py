@@ -28,12 +28,13 @@ GREY = (0.299, 0.587, 0.114)
 class Config:
     """Which condition, and how much of it."""
 
-    condition: str = "fog"  # one of fog, rain, snow, night, dusk, dawn, noon, autumn, winter, spring
+    condition: str = "fog"  # of fog, rain, snow, night, dusk, dawn, noon, autumn, winter, spring; several as rain+night
     strength: float = 1.0  # 0 changes nothing; raising it hides more
 
     def __post_init__(self) -> None:
-        if self.condition not in LOOKS:
-            raise ConfigError(f"there is no condition '{self.condition}'. {nearest(self.condition, LOOKS)}")
+        for each in self.condition.split("+"):
+            if each not in LOOKS:
+                raise ConfigError(f"there is no condition '{each}'. {nearest(each, LOOKS)}")
         if self.strength < 0:
             raise ConfigError(f"strength must not be negative, but it is {self.strength}.")
 
@@ -47,14 +48,14 @@ class Conditions(Bridge):
     def __init__(self, config: Config):
         super().__init__()
         self.config: Config = config
-        self.condition = config.condition
+        self.looks = config.condition.split("+")
         self._seed = 0
 
     def conditions(self) -> tuple[str, ...]:
         return tuple(LOOKS)
 
-    def vary(self, condition: str) -> None:
-        self.condition = condition
+    def vary(self, *conditions: str) -> None:
+        self.looks = list(conditions)
 
     def clip(self, seed: int) -> None:
         self._seed = seed
@@ -63,8 +64,11 @@ class Conditions(Bridge):
         drawn = []
         for image in images.flatten(0, 1).cpu():  # each alone: what falls does not depend on what else is in the batch
             chance = torch.Generator().manual_seed(self._seed * 7919 + int(image.long().sum()) % 7907)
-            drawn.append(LOOKS[self.condition](image[None].float() / 255, self.config.strength, chance)[0])
-        return quantized(torch.stack(drawn).clamp(0, 1)).view(images.shape).to(images.device)
+            x = image[None].float() / 255
+            for each in self.looks:
+                x = LOOKS[each](x, self.config.strength, chance).clamp(0, 1)
+            drawn.append(x[0])
+        return quantized(torch.stack(drawn)).view(images.shape).to(images.device)
 
 
 def fog(x: Tensor, strength: float, chance: torch.Generator) -> Tensor:

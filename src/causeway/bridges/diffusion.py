@@ -127,10 +127,11 @@ class Diffusion(Bridge):
     def conditions(self) -> tuple[str, ...]:
         return tuple(CONDITIONS)
 
-    def vary(self, condition: str) -> None:
-        if condition not in CONDITIONS:
-            raise ConfigError(f"there is no condition '{condition}'. {nearest(condition, CONDITIONS)}")
-        self._condition = CONDITIONS[condition]
+    def vary(self, *conditions: str) -> None:
+        for each in conditions:
+            if each not in CONDITIONS:
+                raise ConfigError(f"there is no condition '{each}'. {nearest(each, CONDITIONS)}")
+        self._condition = ", ".join(CONDITIONS[each] for each in conditions)
         if self._foundation is not None:
             self._say(self._foundation)
 

@@ -142,10 +142,10 @@ class Small(Bridge):
     def conditions(self) -> tuple[str, ...]:
         return BLENDS
 
-    def vary(self, condition: str) -> None:
-        if condition not in BLENDS:
-            raise ConfigError(f"there is no condition '{condition}'. {nearest(condition, BLENDS)}")
-        self._blend = float(condition)
+    def vary(self, *conditions: str) -> None:
+        if conditions[0] not in BLENDS or len(conditions) > 1:
+            raise ConfigError(f"there is no condition '{'+'.join(conditions)}'. {nearest(conditions[0], BLENDS)}")
+        self._blend = float(conditions[0])
 
     def redraw(self, pictures: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) in -1..1 -> 0..1."""

@@ -79,8 +79,8 @@ class Steady(Bridge):
     def conditions(self) -> tuple[str, ...]:
         return self.inner.conditions()
 
-    def vary(self, condition: str) -> None:
-        self.inner.vary(condition)
+    def vary(self, *conditions: str) -> None:
+        self.inner.vary(*conditions)
 
     def clip(self, seed: int) -> None:
         self._last = None
