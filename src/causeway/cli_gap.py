@@ -78,9 +78,7 @@ def redraw(
     ] = "",
     vary: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Conditions, a copy of every episode in each: weather=rain,fog; several at once as weather=rain+night; repeatable."
-        ),
+        typer.Option(help="Conditions, a copy of every episode in each: weather=rain,rain+night; repeatable."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that redraw, by Ray if more than one.")] = 1,
     data: Data = None,
