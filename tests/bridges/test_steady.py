@@ -96,7 +96,7 @@ def test_pictures_alone_know_nothing_of_one_another_and_cameras_not_of_each_othe
     assert (parts.int() - both.int()).abs().max() <= 1, "however many are given at once"
     tiny = torch.randint(0, 255, (3, 1, 3, 5, 7), dtype=torch.uint8)
     assert steady.Config().build().along(tiny).shape == tiny.shape, "nor does it need large ones"
-    assert twice.along(tiny).shape == tiny.shape, "others begin anew"
+    assert torch.equal(twice.along(tiny), steady.Config(share=0.6).build().along(tiny)), "others begin anew"
 
 
 def test_all_else_is_the_inner_bridge(moments: Callable[..., Moments]) -> None:
