@@ -32,21 +32,27 @@ class Sum(nn.Module):
 
 
 class Brighter(Bridge):
-    """Counts what it is shown of one clip."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clips, self.followed = 0, 0
+    """By one level."""
 
     def forward(self, images: Tensor) -> Tensor:
         return images + 1
 
+
+class Counting(Bridge):
+    """Makes each picture as light as how many it has seen of a clip."""
+
+    remembers = True  # type: ignore[assignment]
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.zeros_like(images)
+
     def along(self, images: Tensor) -> Tensor:
-        self.followed += 1
-        return self(images)  # type: ignore[no-any-return]
+        first = self.past or 0
+        self.past = first + len(images)
+        return torch.ones_like(images) * torch.arange(first + 1, self.past + 1).view(-1, 1, 1, 1, 1)
 
     def clip(self, seed: int) -> None:
-        self.clips += 1
+        self.past = None
 
 
 class Remembering:
@@ -72,18 +78,22 @@ def test_bridge_policy_action_map_and_monitor_follow_one_another() -> None:
     assert command.tolist() == [[2 * (3 + 1 + 0.5) + 10], [2 * (3 + 1 + 1.5) + 10]]
 
 
-def test_a_bridge_may_remember_what_one_vehicle_saw_and_nothing_of_several() -> None:
+def test_a_bridge_remembers_what_each_vehicle_saw() -> None:
     agent = made()
-    bridge: Any = agent.bridge
-    for _ in range(3):
-        agent.act(np.zeros((1, 1, 3, 4, 6), np.uint8), np.zeros((1, 1), np.float32))
-    assert (bridge.clips, bridge.followed) == (1, 3)
-    agent.reset(np.ones(1, bool))
-    agent.act(np.zeros((2, 1, 3, 4, 6), np.uint8), np.zeros((2, 1), np.float32))
-    agent.reset(np.array([True, False]))
-    assert (bridge.clips, bridge.followed) == (3, 3), "a clip begins where all begin anew"
-    agent.plan(torch.zeros(1, 1, 3, 4, 6), torch.zeros(1, 1))
-    assert bridge.followed == 3, "nor of pictures that nobody said follow one another"
+    agent.bridge = counting = Counting()
+    pictures, state = np.zeros((2, 1, 3, 4, 6), np.uint8), np.zeros((2, 1), np.float32)
+    said = [((agent.act(pictures, state)[:, 0] - 10) / 2).tolist() for _ in range(2)]
+    agent.reset(np.array([False, True]))
+    said += [((agent.act(pictures, state)[:, 0] - 10) / 2).tolist()]
+    assert said == [[1, 1], [2, 2], [3, 1]], "and forgets it where that begins anew"
+    one = made()
+    one.bridge, one.memory.history = Counting(), 2
+    assert not one.remembers, "the frames of a history do not follow one another"
+    agent.reset(np.ones(2, bool))
+    seen = torch.zeros(3, 1, 3, 4, 6)
+    assert agent.plan(seen, torch.zeros(3, 1))[:, 0, 0].tolist() == [0, 0, 0], "nor pictures of which nobody says so"
+    counting.clip(0)
+    assert agent.plan(seen, torch.zeros(3, 1), following=True)[:, 0, 0].tolist() == [1, 2, 3]
 
 
 def test_what_an_agent_is_shown_must_have_the_shape_that_it_learned_from() -> None:

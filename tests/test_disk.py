@@ -101,7 +101,7 @@ def test_a_stamp_changes_with_what_the_paths_hold(tmp_path: Path) -> None:
     file, folder = tmp_path / "weights.npz", tmp_path / "pictures"
     file.write_text("one")
     (folder / "deep").mkdir(parents=True)
-    assert stamp(["", "a word", str(tmp_path / "none"), str(folder)]) == ""
+    assert stamp(["", "a word", "a real road " * 99, str(tmp_path / "none"), str(folder)]) == ""
     (folder / "deep" / "0.png").write_text("x")
     first = stamp([str(file), str(folder)])
     assert first and stamp([str(file), "", str(folder)]) == first

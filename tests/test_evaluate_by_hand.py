@@ -1,6 +1,7 @@
 """Replaying and measuring with an agent and traces that can be followed by hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,15 @@ class Counting:
     Its monitor intervenes in every second one.
     """
 
+    remembers = False
+
     def __init__(self) -> None:
         self.resets: list[list[bool]] = []
+        self.told: list[tuple[int, bool]] = []
+        self.bridge = self
+
+    def clip(self, seed: int) -> None:
+        self.told.append((-1, True))
 
     def reset(self, fresh: np.ndarray) -> None:
         self.resets.append(fresh.tolist())
@@ -35,7 +43,10 @@ class Counting:
         self.points = points
         return self.command(self.plan(torch.from_numpy(images), torch.from_numpy(state)))
 
-    def plan(self, images: torch.Tensor, state: torch.Tensor, points: torch.Tensor | None = None) -> np.ndarray:
+    def plan(
+        self, images: torch.Tensor, state: torch.Tensor, points: torch.Tensor | None = None, following: bool = False
+    ) -> np.ndarray:
+        self.told.append((len(images), following))
         return np.concatenate([0 * state, state], 1)[:, None]
 
     def command(self, chunk: np.ndarray) -> np.ndarray:
@@ -53,6 +64,17 @@ def test_a_replay_begins_anew_after_every_break(moments: Callable[..., Moments])
     assert [t.name for t in found] == ["0@0s", "1@0s"] and agent.resets == [[True]] * 4
     assert found[0].time_s is not None and found[0].time_s.tolist() == recorded.time_s[recorded.rows[:7]].tolist()
     assert np.array_equal(found[1].reference, recorded.actions[[20, 21]])  # type: ignore[arg-type,index]
+
+
+def test_a_bridge_that_remembers_is_told_which_moments_follow(moments: Callable[..., Moments]) -> None:
+    whole = replace(moments(150), episode=np.zeros(150, np.int64))
+    recorded = whole.select(np.r_[10:90, 100:150])
+    plain, remembering = Counting(), Counting()
+    remembering.remembers = True
+    for agent in (plain, remembering):
+        replay(agent, recorded, Evaluation())  # type: ignore[arg-type]
+    assert plain.told == [(64, False), (64, False), (2, False)]
+    assert remembering.told == [(-1, True), (64, True), (16, True), (-1, True), (50, True)], "clip by clip"
 
 
 def test_a_replay_in_parts_pairs_every_moment(moments: Callable[..., Moments]) -> None:

@@ -35,7 +35,8 @@ class Bright(Agent):
     def plan(self, images: Tensor, state: Tensor, points: Tensor | None = None) -> np.ndarray:
         self.seen.append((*images.shape, *state.shape))
         steering = images.float().mean((1, 2, 3, 4)) * (1 + state.mean(1))
-        return steering.numpy()[:, None, None].repeat(2, 1)
+        chunk = steering.numpy()[:, None, None]
+        return np.concatenate([chunk, 3 * chunk], 1)  # what it would do later is another
 
 
 @pytest.fixture
@@ -61,6 +62,15 @@ def test_as_much_may_change_as_changes_in_half_a_second(recorded: Moments) -> No
     assert judge.most == pytest.approx(1 / 255, rel=1e-3), "where moments are 3 s apart, the next one"
     with pytest.raises(DataError, match="moments that follow one another"):
         judge.calibrate(recorded.select(np.array([0, 20])))
+
+
+def test_the_threshold_is_the_95th_percentile(recorded: Moments) -> None:
+    level = np.cumsum(np.arange(40) % 40) // 8 % 200  # ever larger steps
+    frames = np.broadcast_to(np.tile(level, 2)[:, None, None, None, None], recorded.frames.shape).astype(np.uint8)
+    judge = Likeness(Mean(), pixels.Config().build())
+    judge.calibrate(replace(recorded, frames=frames))
+    steps = np.abs(frames[5:40, 0, 0, 0, 0].astype(float) - frames[:35, 0, 0, 0, 0]) / 255
+    assert judge.most == pytest.approx(np.quantile(np.tile(steps, 2), 0.95), rel=0.03)
 
 
 @pytest.mark.parametrize("history", [1, 3])

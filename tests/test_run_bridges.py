@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from causeway import findings, gallery, judges, parts, report, results, run, splits, study
-from causeway.bridges import colors, recorded
+from causeway.bridges import colors, recorded, style
 from causeway.errors import ConfigError, DataError
 from causeway.results import Row
 from test_run import WITHOUT_METHOD, file, recordings  # noqa: F401
@@ -96,13 +96,19 @@ def test_a_bridge_is_compared_with_the_baseline_on_the_same_halves(
     assert row.verdict == "worse" and len(row.by_seed) == 2 and found["none", "edges_changed"].against is None
 
 
-def test_what_others_redrew_is_read_again_where_it_changed(planned: study.Study, tmp_path: Path) -> None:
+def test_what_others_redrew_is_read_again_where_it_changed(
+    planned: study.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study.carry_out(planned, arms=["painted"])
     folder = of(planned, "painted").folder
     assert run.word_of(folder) == parts.digest(folder) and run.files_of(None) == [], "these name no files"
     after = tmp_path / "after"
     after.mkdir()
     (after / "0.png").write_text("one")
+    (tmp_path / "style").mkdir()
+    (tmp_path / "style" / "x").touch()
+    monkeypatch.chdir(tmp_path)
+    assert run.files_of(style.Config()) == [], "the name of a component is no folder"
     settings = recorded.Config(before=str(after), after=str(after))
     first = run.files_of(settings)
     (after / "0.png").write_text("another")

@@ -15,7 +15,7 @@ from torch import Tensor
 from causeway import shards
 from causeway.bridges import Bridge
 from causeway.data import Moments
-from causeway.errors import MissingExtra
+from causeway.errors import ConfigError, MissingExtra
 from causeway.redraw import kept, through
 from causeway.shards import Worker
 
@@ -53,12 +53,21 @@ def recorded(moments: Callable[..., Moments]) -> Moments:
     return replace(both, frames=frames, episode=episode, rows=np.arange(120))
 
 
+class Raised(Exception):
+    """As Ray wraps what a worker raised."""
+
+    def __init__(self, cause: Exception):
+        super().__init__("a long trace")
+        self.cause = cause
+
+
 class Now:
     """Ray's calls, done at once in this process; ``waiting`` is what was asked and not yet fetched."""
 
     def __init__(self) -> None:
         self.waiting, self.most, self.asked, self.up = 0, 0, list[int](), False
         self.made = iter(range(100))
+        self.exceptions = type("Exceptions", (), {"RayTaskError": Raised})
 
     def is_initialized(self) -> bool:
         return self.up
@@ -68,6 +77,9 @@ class Now:
 
     def shutdown(self) -> None:
         self.up = False
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 3.0}
 
     def put(self, value: Any) -> Any:
         return value
@@ -131,6 +143,26 @@ def test_stopped_they_go_on(counts: bool, recorded: Moments, tmp_path: Path, now
     assert 0 < json.loads(label.read_text())["done"] < 120 and not now.up
     now.get = fetched  # type: ignore[method-assign]
     assert np.array_equal(kept(Numbered(counts), recorded, tmp_path, "word", workers=2), whole)
+
+
+def test_what_a_worker_says_is_said_here(recorded: Moments, tmp_path: Path, now: Now) -> None:
+    def raised(promised: Any) -> Any:
+        raise Raised(ConfigError("lower side"))
+
+    now.get = raised  # type: ignore[method-assign]
+    with pytest.raises(ConfigError, match=r"^lower side$"):
+        kept(Numbered(), recorded, tmp_path, "word", workers=3)
+    with pytest.raises(ConfigError, match=r"--workers 4: Ray has 3 cores"):
+        kept(Numbered(), recorded, tmp_path, "word", workers=4)
+    assert not now.up
+
+
+def test_pictures_that_wait_have_a_bound(
+    recorded: Moments, tmp_path: Path, now: Now, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "ROOM", 5 * 16 * recorded.frames[:1].nbytes)
+    whole = through(Numbered(True), recorded)
+    assert np.array_equal(kept(Numbered(True), recorded, tmp_path, "word", workers=2), whole) and now.most == 5
 
 
 def test_it_needs_ray(recorded: Moments, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,10 +33,11 @@ class Agent:
     plans: NDArray[np.float32] | None = field(init=False, repr=False, compare=False, default=None)  # (n, T, A)
     age: NDArray[np.int64] = field(init=False, repr=False, compare=False)  # (n,) actions of it carried out
     memory: "Memory" = field(init=False, repr=False, compare=False)  # of what was seen last
+    pasts: dict[int, Any] = field(init=False, repr=False, compare=False)  # by vehicle, what its bridge remembers
     frame: Spec = field(init=False, repr=False, compare=False)  # the shapes of what is seen at once
 
     def __post_init__(self) -> None:
-        self.age, self.memory = np.zeros(0, np.int64), Memory(self.policy.spec.history)
+        self.age, self.memory, self.pasts = np.zeros(0, np.int64), Memory(self.policy.spec.history), {}
         self.frame = self.policy.spec.frame
         self.policy.eval()
         self.bridge.eval()
@@ -46,10 +47,10 @@ class Agent:
         if not isinstance(fresh, np.ndarray) or fresh.dtype != bool or fresh.ndim != 1:
             raise DataError(f"The agent resets by (n,) of bool, one for each vehicle, not {fresh!r}.")
         if len(self.age) != len(fresh):
-            self.age, self.plans = np.zeros(len(fresh), np.int64), None
+            self.age, self.plans, self.pasts = np.zeros(len(fresh), np.int64), None, {}
         self.age[fresh] = self.execute
-        if fresh.all():
-            self.bridge.clip(0)
+        self.bridge.clip(0)
+        self.pasts = {vehicle: past for vehicle, past in self.pasts.items() if not fresh[vehicle]}
         self.action.reset(fresh)
         self.monitor.reset(fresh)
         self.memory.forget(fresh)
@@ -83,8 +84,12 @@ class Agent:
         clouds = () if points is None else (points,)
         seen = () if images is None else self.memory.stacked(images, state, *clouds)
         if due.any():
-            following = count == 1 and self.memory.history == 1  # many cameras' pictures do not follow one another
-            fresh = self.plan(*(torch.from_numpy(part[due]) for part in seen), following=following)
+            shown, *felt = (torch.from_numpy(part[due]) for part in seen)
+            if self.remembers:
+                with torch.inference_mode():
+                    fresh = self._planned(self._followed(shown, due), felt[0], felt[1] if len(felt) > 1 else None)
+            else:
+                fresh = self.plan(shown, *felt)
             if self.plans is None:
                 self.plans = np.zeros((len(due), *fresh.shape[1:]), np.float32)
             self.plans[due], self.age[due] = fresh, 0
@@ -112,13 +117,31 @@ class Agent:
     ) -> NDArray[np.float32]:
         """Pictures (n, O * V, 3, H, W), state (n, O * S), perhaps points (n, O * P, 3) -> chunks of actions (n, T, A).
 
-        It remembers nothing, unless the pictures are said to be ``following`` the last ones, when its bridge may: the O
-        frames of a history are given to it stacked, the oldest first.
+        The O frames of a history are given to it stacked, the oldest first. It remembers nothing, unless the pictures
+        are said to be n that are ``following`` one another, and the last ones, in a clip, when its bridge may.
         """
         device = self.policy.action_mean.device
+        redraw = self.bridge.along if following and self.remembers else self.bridge
+        return self._planned(redraw(images.to(device)), state, points)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether its bridge makes use of what came before; the frames of a history do not follow one another."""
+        return self.bridge.remembers and self.memory.history == 1
+
+    def _followed(self, images: Tensor, due: NDArray[np.bool_]) -> Tensor:
+        """Pictures of the vehicles that are ``due``, redrawn each after what that one saw last."""
+        device, drawn = self.policy.action_mean.device, []
+        for vehicle, image in zip(np.flatnonzero(due).tolist(), images):
+            self.bridge.past = self.pasts.get(vehicle)
+            drawn.append(self.bridge.along(image[None].to(device)))
+            self.pasts[vehicle] = self.bridge.past
+        return torch.cat(drawn)
+
+    def _planned(self, drawn: Tensor, state: Tensor, points: Tensor | None) -> NDArray[np.float32]:
+        device = self.policy.action_mean.device
         cloud = None if points is None else points.to(device)
-        redraw = self.bridge.along if following else self.bridge
-        planned = self.policy.act(redraw(images.to(device)), state.to(device), cloud)
+        planned = self.policy.act(drawn, state.to(device), cloud)
         chunk: NDArray[np.float32] = planned.cpu().numpy()
         return chunk
 

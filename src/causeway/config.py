@@ -128,13 +128,20 @@ def validators(own: Any) -> dict[str, Any]:
     """The Configs of a ``validators`` table: of the catalog's with other settings, or of others by any names."""
     if not isinstance(own, dict):
         raise ConfigError(f"[gap.validators] must be a table of validators, not {own!r}.")
-    tables = {name: {"name": name} | table if isinstance(table, dict) else table for name, table in own.items()}
+    tables = {
+        name: {"name": name} | table if isinstance(table, dict) else {"name": table} for name, table in own.items()
+    }
+    for name, table in tables.items():
+        if name in catalog.names("validator") and table["name"] != name:
+            raise ConfigError(
+                f"[gap.validators.{name}] names a validator that is not {name}. Call yours something else."
+            )
     return {name: component("validator", table, f"gap.validators.{name}") for name, table in tables.items()}
 
 
 def readings(own: Iterable[str] = ()) -> list[str]:
     """The names of what a bridge is measured by, with the names of its ``own`` validators."""
-    distances, judged = catalog.names("distance"), dict.fromkeys([*catalog.names("validator"), *own])
+    distances, judged = catalog.names("distance"), dict.fromkeys([*every("validator"), *own])
     return [
         *distances,
         *(f"{name}_closed" for name in distances),

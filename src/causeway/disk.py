@@ -71,7 +71,10 @@ def stamp(names: Iterable[str]) -> str:
     """A word for the sizes and times of files, and of those in folders, that ``names`` are paths of; "" for none."""
     found = []
     for path in (Path(name) for name in names if name):
-        files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.is_file() else []
+        try:
+            files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.is_file() else []
+        except OSError:  # too long for a path: a prompt
+            continue
         stats = ((file, file.stat()) for file in files if file.is_file())
         found += [f"{file} {stat.st_size} {stat.st_mtime_ns}" for file, stat in stats]
     return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16] if found else ""

@@ -5,8 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .hub import load
+from .hub import load, model
 
+CHUNK = 4  # pictures at once: scores of many classes take room
 DEPTH, CLASSES = "AutoModelForDepthEstimation", "AutoModelForSemanticSegmentation"
 
 
@@ -17,9 +18,8 @@ class Estimator:
     """
 
     def __init__(self, kind: str, folder: str, who: str):
-        model = load(kind, folder, who, "diffusion")
+        self.model = model(kind, folder, who, "diffusion").requires_grad_(False).eval()
         self.prepare = load("AutoImageProcessor", folder, who, "diffusion")
-        self.model = model.requires_grad_(False).eval()
 
     @property
     def classes(self) -> int:
@@ -30,9 +30,10 @@ class Estimator:
         """Pictures (N, 3, H, W) in 0..1 -> what it says of depth, (N, 1, H, W)."""
         return _grown(self._asked(pictures).predicted_depth[:, None], pictures)
 
-    def scores(self, pictures: Tensor) -> Tensor:
-        """Pictures (N, 3, H, W) in 0..1 -> the score of each class, (N, C, H, W)."""
-        return _grown(self._asked(pictures).logits, pictures)
+    def seen(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, 3, H, W) in 0..1 -> the class of each place, (N, H, W)."""
+        found = [_grown(self._asked(some).logits, some).argmax(1) for some in torch.split(pictures, CHUNK)]
+        return torch.cat(found)
 
     def _asked(self, pictures: Tensor) -> Any:
         """What it says of pictures that its own processor brings to its size."""

@@ -20,6 +20,7 @@ from .progress import track
 
 RESAMPLES = 1000  # of every bootstrap
 LEVEL = 0.95  # of every interval
+CHUNK = 64  # moments that are planned for at once
 FEWEST = 6  # episodes or stretches below which an interval says nothing
 STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)  # t at .975, by degrees of freedom
 
@@ -53,12 +54,14 @@ def replay(agent: Agent, moments: Moments, settings: Evaluation) -> list[Trace]:
     """What the agent would have done along the recordings of ``moments``, open loop, in stretches of a few seconds."""
     if moments.actions is None:
         raise ConfigError("A recording without actions has nothing to compare predictions with.")
-    chunks = np.concatenate(
-        [
-            agent.plan(*_seen(moments, slice(start, start + 64)))
-            for start in track(range(0, len(moments), 64), "replaying", "x64 moments")
-        ]
-    )
+    clips = moments.clips() if agent.remembers else [np.arange(len(moments))]
+    parts = [(start, clip[start : start + CHUNK]) for clip in clips for start in range(0, len(clip), CHUNK)]
+    planned = []
+    for start, part in track(parts, "replaying", f"x{CHUNK} moments"):
+        if start == 0 and agent.remembers:
+            agent.bridge.clip(0)
+        planned.append(agent.plan(*_seen(moments, part), following=agent.remembers))
+    chunks = np.concatenate(planned)
     episode = moments.episode[moments.rows]
     commands, intervened = np.empty_like(chunks[:, 0]), np.empty(len(chunks), np.float32)
     for i, chunk in enumerate(chunks):
@@ -69,7 +72,7 @@ def replay(agent: Agent, moments: Moments, settings: Evaluation) -> list[Trace]:
     stretch = np.floor(time_s / settings.stretch_s).astype(np.int64)
     truth = moments.actions[moments.rows]
     keys, first = np.unique(np.stack([episode, stretch], 1), axis=0, return_index=True)
-    parts = np.split(np.arange(len(commands)), np.sort(first)[1:])
+    stretches = np.split(np.arange(len(commands)), np.sort(first)[1:])
     names = moments.episode_names or tuple(str(number) for number in range(int(episode.max()) + 1))
     return [
         Trace(
@@ -80,11 +83,11 @@ def replay(agent: Agent, moments: Moments, settings: Evaluation) -> list[Trace]:
             signals={"intervened": intervened[part]},
             names=moments.action_names,
         )
-        for (number, place), part in zip(keys, parts)
+        for (number, place), part in zip(keys, stretches)
     ]
 
 
-def _seen(moments: Moments, chosen: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+def _seen(moments: Moments, chosen: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     batch = moments.take(chosen)
     return batch.images, batch.state, batch.points
 

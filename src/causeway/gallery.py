@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from . import clouds, crossing, film, findings, plots, redraw, run, splits
 from .agent import Agent
@@ -20,6 +21,7 @@ from .study import Study
 
 SAMPLES = 8  # pictures of each domain
 REDRAWN = 6  # pictures that bridges redraw
+BEFORE = 4  # moments that each is redrawn after
 FAILED = 6  # failures that are shown
 LONGEST_S = 60.0  # of a recording whose actions are drawn
 
@@ -105,14 +107,21 @@ def crossed(study: Study, order: list[str]) -> list[Crossed]:
             known.append((sides, domains))
         _refuse_changed(one, *domains)
         ours, _ = crossing.between(e.gap, e.method.to, *domains)
-        few = ours.select(clouds.spread(len(ours), REDRAWN))
+        places = clouds.spread(len(ours), REDRAWN)
+        few = ours.select(places)
         key = f"{e.method.to} {redraw.said(few.frames)} {few.rows}"
         if key not in found:
             before = [uri(enlarged(picture(images), SMALL)) for images in few.frames[few.rows]]
             found[key] = Crossed("source" if e.method.to == "target" else "target", before, {})
-        redrawn = redraw.through(run.bridge_of(one.folder), few)
-        found[key].arms[arm] = [uri(enlarged(picture(images), SMALL)) for images in redrawn]
+        redrawn = redraw.through(run.bridge_of(one.folder), ours.select(_with_before(ours, places)))
+        shown = redrawn[np.searchsorted(_with_before(ours, places), places)]
+        found[key].arms[arm] = [uri(enlarged(picture(images), SMALL)) for images in shown]
     return list(found.values())
+
+
+def _with_before(moments: Moments, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The ``places`` and a few before each, ascending, for bridges that remember what they drew of a clip."""
+    return np.unique((places[:, None] - np.arange(BEFORE)).clip(0, len(moments) - 1))
 
 
 def _refuse_changed(one: run.Run, source: Domain, target: Domain) -> None:

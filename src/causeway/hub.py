@@ -15,17 +15,30 @@ def library(who: str, extra: str = "dino") -> Any:
     return transformers
 
 
-def load(kind: str, weights: str, who: str, extra: str = "dino") -> Any:
-    """The model, settings or processor of a ``kind``, named as transformers names it, that lies under ``weights``.
+def load(kind: str, name: str, who: str, extra: str = "dino") -> Any:
+    """The settings or processor of a ``kind``, named as transformers names it, that lies under ``name``.
 
     Raises ConfigError where that is neither a folder of one nor a hub id within reach.
     """
-    named = getattr(library(who, extra), kind)
+    return _had(getattr(library(who, extra), kind), name, who)
+
+
+def model(kind: str, name: str, who: str, extra: str = "dino") -> Any:
+    """The model of a ``kind`` that lies under ``name``, in float32. Raises ConfigError as ``load`` does, and where what
+    lies there is another model, whose missing weights transformers would draw at random."""
+    made, told = _had(getattr(library(who, extra), kind), name, who, output_loading_info=True)
+    missing = sorted([*told["missing_keys"], *(str(each) for each in told["mismatched_keys"])])
+    if missing:
+        raise ConfigError(f"{who}: '{name}' is no {kind}: it holds no {missing[0]}, and {len(missing) - 1} more.")
+    return made.float()
+
+
+def _had(named: Any, name: str, who: str, **settings: Any) -> Any:
     try:
-        return named.from_pretrained(weights, local_files_only=Path(weights).is_dir())
-    except (OSError, ValueError) as error:
+        return named.from_pretrained(name, local_files_only=Path(name).is_dir(), **settings)
+    except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
-            f"{who} cannot load '{weights}' by {kind}: it is neither the folder of one, as save_pretrained "
+            f"{who} cannot load '{name}' by {named.__name__}: it is neither the folder of one, as save_pretrained "
             "writes it, nor reachable on the hub. Download it where there is a network and give the folder. "
-            f"({str(error).splitlines()[0]})"
+            f"({(str(error).splitlines() or ['no reason given'])[0]})"
         ) from None

@@ -25,7 +25,7 @@ class Planned:
 
     @property
     def before(self) -> tuple[Path, ...]:
-        """The folders of the runs that this one needs finished: what it begins from, what redraws its pictures."""
+        """The folders of the runs that this one needs finished: what it begins from, what redraws, what judges."""
         return tuple(Path(value) for key in LINKS if (value := run.flat(self.run.filled).get(key)))
 
     @property
@@ -35,7 +35,7 @@ class Planned:
 
 
 def linked(planned: Planned, others: Sequence[Planned], arms: Tree, data: Path | None, cache: Path | None) -> Planned:
-    """A run whose ``start`` or ``through`` names an arm needs that arm's run of the same seed and the same point."""
+    """A run whose ``start``, ``through`` or ``witness`` names an arm needs its run of the same seed and point."""
     tree = planned.run.tree
     for key, named in ((key, run.flat(tree).get(key, "")) for key in LINKS):
         if named in arms:

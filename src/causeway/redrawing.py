@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import domain, redraw, run
-from .bridges import Bridge
+from .bridges import Bridge, small
 from .bridges import conditions as weather
 from .cache import Crop
 from .datasets import Dataset
@@ -22,7 +22,7 @@ SETS = {  # named sets of conditions; a word that is in none is refused
     "weather": ("fog", "rain", "snow"),
     "time": ("dawn", "noon", "dusk", "night"),
     "season": ("spring", "autumn", "winter"),
-    "blend": ("0.25", "0.5", "0.75", "1"),  # how far to the other side's look, by a bridge that draws between
+    "blend": small.BLENDS,  # how far to the other side's look, by a bridge that draws between
 }
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -282,7 +282,8 @@ def word_of(folder: Path) -> str:
 def files_of(component: Any) -> list[str]:
     """A word for the files that the settings of a component (its Config) name, in a list; an empty one for none."""
     settings = flat(config.dump(component)).values() if component is not None else ()
-    word = stamp(value for value in settings if isinstance(value, str))
+    # a bare word is the name of a component, or a choice, more often than that of a folder
+    word = stamp(value for value in settings if isinstance(value, str) and (Path(value).suffix or "/" in value))
     return [word] if word else []
 
 
@@ -293,7 +294,8 @@ def judges_of(validator: Any, encoder: Any, witness: str) -> tuple[list[Judge], 
         found.append(Likeness(validator.build(), encoder.build()))
     if witness:
         folder = Path(witness)
-        found.append(Witness(deploy(open_run(folder)), parts.fits(folder)[1]))
+        unbridged = replace(deploy(open_run(folder)), bridge=identity.Config().build())  # is shown pictures as they are
+        found.append(Witness(unbridged, parts.fits(folder)[1]))
     words = [f"{validator} {encoder}"]
     if validator is not None:
         words += files_of(validator) + files_of(encoder)

@@ -1,8 +1,8 @@
 """Redrawing shared out over the processes of Ray (Moritz et al. 2018), on this machine or on a cluster.
 
-Pictures travel to the workers and back, so a cluster needs no common disk; they come back in their order, so that what
-is stopped goes on as it would with one process. ``RAY_ADDRESS`` names a cluster, as everywhere in Ray; without it the
-workers are started here.
+Pictures travel to the workers and back in their order, so that what is stopped goes on as it would with one process. A
+foundation model is loaded by each worker, from the same path or hub id. ``RAY_ADDRESS`` names a cluster, as everywhere
+in Ray; without it the workers are started here.
 """
 
 import logging
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from .bridges import Bridge
 from .data import Moments
-from .errors import MissingExtra
+from .errors import ConfigError, MissingExtra
 
 AHEAD = 2  # tasks that a worker has waiting
+ROOM = 2**30  # bytes of pictures that wait, at most, where whole clips stay with a worker
 
 
 class Task(NamedTuple):
@@ -56,21 +57,36 @@ def drawn(
         cores = None if os.environ.get("RAY_ADDRESS") else workers
         ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
+        cores = int(ray.cluster_resources().get("CPU", 0))
+        if workers > cores:
+            raise ConfigError(f"--workers {workers}: Ray has {cores} cores, and would wait for more.")
         held = ray.put(bridge)
         actors = [ray.remote(num_cpus=1)(Worker).remote(held) for _ in range(workers)]
         waiting: deque[Any] = deque()
-        most, turn = workers * (_longest(tasks) if bridge.remembers else AHEAD), -1
+        most, turn = workers * AHEAD, -1
+        if bridge.remembers and tasks:
+            largest = max(len(task.part) for task in tasks) * moments.frames[:1].nbytes
+            most = max(workers, min(workers * _longest(tasks), ROOM // largest))
         for task in tasks:
             turn += task.first or not bridge.remembers  # who remembers is given a clip as a whole
             frames = np.ascontiguousarray(moments.frames[moments.rows[task.part]])
             waiting.append(actors[turn % workers].draw.remote(task.seed, task.first, frames))
             if len(waiting) >= most:
-                yield ray.get(waiting.popleft())
+                yield _fetched(ray, waiting.popleft())
         while waiting:
-            yield ray.get(waiting.popleft())
+            yield _fetched(ray, waiting.popleft())
     finally:
         if started:
             ray.shutdown()
+
+
+def _fetched(ray: Any, promised: Any) -> NDArray[np.uint8]:
+    """What a worker drew. Raises what it raised there."""
+    try:
+        drawn: NDArray[np.uint8] = ray.get(promised)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    return drawn
 
 
 def _longest(tasks: Sequence[Task]) -> int:

@@ -70,16 +70,12 @@ def plan(path: Path, folder: Path, overrides: Iterable[str], data: Path | None, 
     refuse_circles(connected)
     title = own.get("title", path.stem)
     metrics, first = config.metrics(own.get("metrics", {})), own.get("headline", "")
-    if first and first not in (known := [*metrics, *config.readings(_validators(tree))]):
+    if first and first not in (
+        known := [*metrics, *config.readings(name for p in connected for name in p.run.experiment.gap.validators)]
+    ):
         raise ConfigError(f"headline: there is no metric '{first}'. {nearest(first, known)}")
     runs = tuple(sorted(connected, key=lambda p: p.run.experiment.seed))  # all arms of a seed, then the next
     return Study(title, own.get("about", ""), seeds, baseline, runs, folder, metrics, first)
-
-
-def _validators(tree: Tree) -> list[str]:
-    """The names of an experiment's own validators."""
-    gap = tree.get("gap", {})
-    return list(gap.get("validators", {})) if isinstance(gap, dict) else []
 
 
 def _refuse_wrong_types(own: Tree) -> None:

@@ -210,11 +210,12 @@ def test_the_look_of_one_picture_takes_the_place_of_the_average(
     asked.load_state_dict(plain.state_dict())
     for made in (plain, asked):
         made.calibrate(ours, theirs)
+        made.prompt(ours)
     red = torch.tensor([250, 20, 20]).view(1, 3, 1, 1).expand(1, 3, *ours.frames.shape[3:]) / 127.5 - 1
     expected = small.look(asked.latents(red) * asked.scale)[0]
     assert torch.allclose(asked.theirs, expected, atol=1e-3) and not torch.allclose(plain.theirs, expected, atol=0.1)
     with pytest.raises(ConfigError, match=r"image_prompt /no/such\.png cannot be read"):
-        tiny(image_prompt="/no/such.png").calibrate(ours, theirs)
+        tiny(image_prompt="/no/such.png").begin()
 
 
 def test_latents_are_first_given_the_means_and_spreads_of_theirs(moments: Callable[..., Moments]) -> None:
@@ -233,6 +234,17 @@ def test_latents_are_first_given_the_means_and_spreads_of_theirs(moments: Callab
     plain = tiny(tone=0.0)
     plain.load_state_dict(made.state_dict())
     assert torch.equal(plain._toned(z), z)
+
+
+def test_a_picture_is_toned_before_it_is_made_noisy(moments: Callable[..., Moments]) -> None:
+    ours, theirs = painted(moments(20), 20, 90), painted(moments(20), 8, 170, seed=1)
+    drawn = []
+    for tone in (0.0, 1.0):
+        made = tiny(tone=tone, strength=0.25, steps=4, scheduler="ddim", guidance=1.0).eval()
+        made.calibrate(ours, theirs)
+        made.denoise = lambda z, *told, made=made: made._noise(z)  # type: ignore[method-assign, misc]
+        drawn.append(made(torch.from_numpy(ours.frames[:2])))
+    assert not torch.equal(*drawn)
 
 
 def tiny_toned(made: small.Small, z: Tensor) -> Tensor:

@@ -95,8 +95,16 @@ def test_pictures_alone_know_nothing_of_one_another_and_cameras_not_of_each_othe
     parts = torch.cat([twice.along(images[:2]), twice.along(images[2:])])
     assert (parts.int() - both.int()).abs().max() <= 1, "however many are given at once"
     tiny = torch.randint(0, 255, (3, 1, 3, 5, 7), dtype=torch.uint8)
-    assert steady.Config().build().along(tiny).shape == tiny.shape, "nor does it need large ones"
     assert torch.equal(twice.along(tiny), steady.Config(share=0.6).build().along(tiny)), "others begin anew"
+
+
+@pytest.mark.parametrize("size", [(5, 7), (8, 64), (48, 7), (24, 112), (30, 160), (33, 640)])
+def test_pictures_may_be_small_low_and_wide(size: tuple[int, int]) -> None:
+    """OpenCV's flow ends the process on some of these."""
+    images = torch.randint(0, 255, (3, 1, 3, *size), dtype=torch.uint8)
+    assert steady.Config().build().along(images).shape == images.shape
+    still = images[:1].expand(3, -1, -1, -1, -1)
+    assert (steady.flow(*still[:2, 0].permute(0, 2, 3, 1).numpy()) == 0).all()
 
 
 def test_all_else_is_the_inner_bridge(moments: Callable[..., Moments]) -> None:

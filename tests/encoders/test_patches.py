@@ -42,6 +42,18 @@ def test_dino_sees_what_transformers_says_it_sees(tmp_path: Path) -> None:
     assert torch.allclose(look.maps[-1][:, :, 1, 2], expected.hidden_states[4][:, 1 + 4 + 2], atol=1e-5)
 
 
+def test_another_model_s_folder_is_refused(tmp_path: Path) -> None:
+    """transformers would draw the weights that are missing at random, others in every process."""
+    transformers.Dinov2Model(transformers.Dinov2Config(**dino.TINY)).half().save_pretrained(tmp_path / "dino")
+    settings = transformers.CLIPVisionConfig(**clip.TINY, image_size=32, patch_size=8, projection_dim=12)
+    transformers.CLIPVisionModelWithProjection(settings).save_pretrained(tmp_path / "clip")
+    with pytest.raises(ConfigError, match=r"is no CLIPVisionModelWithProjection: it holds no|cannot load"):
+        clip.Config(str(tmp_path / "dino")).build()
+    with pytest.raises(ConfigError, match=r"is no Dinov2Model: it holds no|cannot load"):
+        dino.Config(str(tmp_path / "clip")).build()
+    assert next(dino.Config(str(tmp_path / "dino")).build().model.parameters()).dtype == torch.float32
+
+
 @pytest.mark.parametrize("module", [clip, dino])
 def test_weights_that_cannot_be_had(module: object, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot load '.*' by .*Download it where there is a network"):

@@ -36,7 +36,9 @@ def test_it_needs_a_model_and_is_asked_for_by_name() -> None:
     made = config.instruments(Comparison(validators={"edges": {"tolerance": 0.1}, "sharp": {"name": "edges"}}))
     assert made.validators["edges"].tolerance == 0.1 and made.validators["sharp"].tolerance == 0.01
     assert {"sharp_changed", "edges_changed"} <= set(config.readings(["sharp"]))
-    assert config.readings(["edges"]) == config.readings()
+    assert config.readings(["edges"]) == config.readings() and "segmentation_changed" not in config.readings()
+    with pytest.raises(ConfigError, match="names a validator that is not edges"):
+        config.validators({"edges": "structure"})
 
 
 @pytest.mark.slow
@@ -47,7 +49,7 @@ def test_what_a_network_takes_things_for(tmp_path: Path) -> None:
     made = config.component("validator", {"name": "segmentation", "model": folder}).build()
     keeps_to_the_contract_of_validators(made)
     seen = torch.rand(2, 3, 40, 56)
-    assert made.estimator.scores(seen).shape == (2, made.estimator.classes, 40, 56)
+    assert made.estimator.seen(seen).shape == (2, 40, 56) and made.estimator.classes == 3
     found = made(Look(pixels.Config().build(), seen), Look(pixels.Config().build(), seen.flip(0)))
     assert ((found >= 0) & (found <= 1)).all()
     with pytest.raises(ConfigError, match="validator 'segmentation' cannot load"):

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ class Bridge(nn.Module, ABC):
     """
 
     config: object = None  # the settings it was built from, where it has any
+    past: Any = None  # what ``along`` remembers of the clip; who redraws several at once swaps it
     frozen: bool = False  # whether a part that never learns sees the pictures first: that is done once for each
 
     @property
@@ -46,6 +48,9 @@ class Bridge(nn.Module, ABC):
 
     def calibrate(self, ours: Moments, theirs: Moments) -> None:
         """Take what needs no steps from moments of the side to be redrawn, and of the one to look like."""
+
+    def prompt(self, ours: Moments) -> None:
+        """Take what the settings say of how moments like ``ours`` are drawn; called last, whatever a run began from."""
 
     def seen(self, pictures: Tensor) -> Tensor:
         """What ``cost`` is given of pictures (B, 3, H, W) in -1..1: what a ``frozen`` part makes of them, if any."""

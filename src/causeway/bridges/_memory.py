@@ -5,36 +5,37 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+Past = tuple[Tensor, Tensor]  # of each camera, the last picture that was drawn and its drawing: (V, 3, H, W) uint8
+
 
 class Memory:
-    """Of each camera, the last picture that was drawn and its drawing."""
+    """Draws anew what has changed enough."""
 
     def __init__(self, skip: float):
         self.skip = skip  # mean change in grey levels from which on a picture is drawn anew; 0 remembers nothing
-        self._last: tuple[Tensor, Tensor] | None = None  # (V, 3, H, W) uint8 each
 
-    def forget(self) -> None:
-        """What comes next belongs to another clip."""
-        self._last = None
+    def through(
+        self, images: Tensor, draw: Callable[[Tensor], Tensor], past: Past | None
+    ) -> tuple[Tensor, Past | None]:
+        """(B, V, 3, H, W) uint8 and what came before -> drawings, and what comes before the next.
 
-    def through(self, images: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:
-        """(B, V, 3, H, W) uint8 -> its drawings; ``draw`` is given those that need one, (N, 3, H, W)."""
+        ``draw`` is given those that need a drawing, (N, 3, H, W).
+        """
         if not self.skip:
-            return draw(images.flatten(0, 1)).view(images.shape)
-        if self._last is not None and self._last[0].shape != images.shape[1:]:
-            self.forget()
-        last = () if self._last is None else (self._last[0][None].to(images.device),)
+            return draw(images.flatten(0, 1)).view(images.shape), None
+        if past is not None and past[0].shape != images.shape[1:]:
+            past = None
+        last = () if past is None else (past[0][None].to(images.device),)
         seen = torch.cat([*last, images])
         sources, cameras = self._sources(seen), torch.arange(images.shape[1])
         new = sources == torch.arange(len(seen))[:, None]
         drawn = torch.empty_like(seen)
-        if self._last is not None:
-            drawn[0], new[0] = self._last[1], False
+        if past is not None:
+            drawn[0], new[0] = past[1], False
         if new.any():
             drawn[new] = draw(seen[new])
         drawn = drawn[sources, cameras]
-        self._last = seen[sources[-1], cameras], drawn[-1]
-        return drawn[len(last) :]
+        return drawn[len(last) :], (seen[sources[-1], cameras], drawn[-1])
 
     def _sources(self, seen: Tensor) -> Tensor:
         """(R, V) the row whose drawing each picture is given: its own, or that of an earlier one.

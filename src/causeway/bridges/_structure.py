@@ -51,7 +51,7 @@ class Segments:
         self.colours = _palette(Path(palette), count) if palette else _hues(count)
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        return self.colours.to(pictures.device)[self.estimator.scores(pictures).argmax(1)].permute(0, 3, 1, 2)
+        return self.colours.to(pictures.device)[self.estimator.seen(pictures)].permute(0, 3, 1, 2)
 
 
 def _palette(file: Path, count: int) -> Tensor:

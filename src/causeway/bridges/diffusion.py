@@ -122,7 +122,7 @@ class Diffusion(Bridge):
 
     def clip(self, seed: int) -> None:
         self._seed = seed
-        self._memory.forget()
+        self.past = None
 
     def conditions(self) -> tuple[str, ...]:
         return tuple(CONDITIONS)
@@ -148,7 +148,8 @@ class Diffusion(Bridge):
 
     def along(self, images: Tensor) -> Tensor:
         with roomy("redraw"), torch.no_grad():
-            return self._memory.through(images, self._redrawn)
+            drawn, self.past = self._memory.through(images, self._redrawn, self.past)
+            return drawn
 
     def _redrawn(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) uint8 -> (N, 3, H, W) uint8."""

@@ -104,14 +104,22 @@ class Small(Bridge):
         self._seed = 0  # of a clip's noise
 
     def calibrate(self, ours: Moments, theirs: Moments) -> None:
-        """The scale of latents, and the average look of theirs, or that of the image prompt."""
-        wanted = prompt(self.config.image_prompt, ours.frames.shape[3:]) if self.config.image_prompt else None
+        """The scale of latents, and the average looks."""
         with torch.no_grad():
             latents = [self.latents(sample(side, 32).float() / 127.5 - 1) for side in (ours, theirs)]
-            liked = latents[1] if wanted is None else self.latents(wanted.float() / 127.5 - 1)
         self.scale.copy_(1 / torch.cat([z.flatten() for z in latents]).std().clamp(min=1e-3))
         self.ours.copy_(look(latents[0] * self.scale).mean(0))
-        self.theirs.copy_(look(liked * self.scale).mean(0))
+        self.theirs.copy_(look(latents[1] * self.scale).mean(0))
+
+    def begin(self) -> None:
+        if self.config.image_prompt:
+            read_prompt(self.config.image_prompt, (8, 8))
+
+    def prompt(self, ours: Moments) -> None:
+        if self.config.image_prompt:
+            liked = read_prompt(self.config.image_prompt, ours.frames.shape[3:])
+            with torch.no_grad():
+                self.theirs.copy_(look(self.latents(liked.float() / 127.5 - 1) * self.scale)[0])
 
     def train(self, mode: bool = True) -> "Small":
         super().train(mode)
@@ -214,7 +222,7 @@ class Small(Bridge):
         return one.to(latents.device).expand_as(latents)
 
 
-def prompt(file: str, size: tuple[int, ...]) -> Tensor:
+def read_prompt(file: str, size: tuple[int, ...]) -> Tensor:
     """The picture in a ``file`` at a ``size`` (height, width), (1, 3, H, W) uint8. Raises ConfigError without one."""
     try:
         pixels = torch.from_numpy(picture(Path(file)).copy()).permute(2, 0, 1)[None]

@@ -8,7 +8,7 @@ video temporal consistency", without their network). Pictures that do not follow
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from ..data import Moments
 from ..errors import ConfigError, MissingExtra
 from . import Bridge, identity
 
-SMALLEST = 12  # pixels of the longer side in which OpenCV looks for motion
+SMALLEST = 32  # pixels of a side in which OpenCV looks for motion; with fewer on either it may crash
 NOTHING = -1e4  # a colour like no other
 Picture = NDArray[np.float32]  # (H, W, 3) in 0..255
 
@@ -40,6 +40,14 @@ class Config:
         return Steady(self)
 
 
+class Past(NamedTuple):
+    """The last moment of a clip."""
+
+    seen: NDArray[np.uint8]  # (V, H, W, 3) as it was
+    drawn: NDArray[np.float32]  # and drawn
+    inner: Any  # what the inner bridge remembers
+
+
 class Steady(Bridge):
     """Learns what the inner bridge learns; the blending has nothing to learn."""
 
@@ -48,7 +56,6 @@ class Steady(Bridge):
         self.config: Config = config
         self.inner: Bridge = config.bridge.build()
         self.frozen = self.inner.frozen
-        self._last: tuple[NDArray[np.uint8], NDArray[np.float32]] | None = None  # (V, H, W, 3) as it was, and drawn
 
     @property
     def learned(self) -> bool:
@@ -70,6 +77,9 @@ class Steady(Bridge):
     def calibrate(self, ours: Moments, theirs: Moments) -> None:
         self.inner.calibrate(ours, theirs)
 
+    def prompt(self, ours: Moments) -> None:
+        self.inner.prompt(ours)
+
     def seen(self, pictures: Tensor) -> Tensor:
         return self.inner.seen(pictures)
 
@@ -83,23 +93,26 @@ class Steady(Bridge):
         self.inner.vary(*conditions)
 
     def clip(self, seed: int) -> None:
-        self._last = None
+        self.past = None
         self.inner.clip(seed)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.inner(images)  # type: ignore[no-any-return]
 
     def along(self, images: Tensor) -> Tensor:
+        last: Past | None = self.past
+        self.inner.past = last and last.inner
         drawn = self.inner.along(images)
         seen, redrawn = (part.permute(0, 1, 3, 4, 2).cpu().numpy() for part in (images, drawn))
         found = np.empty(redrawn.shape, np.float32)
         for moment in range(len(seen)):
-            if self._last is None or self._last[0].shape != seen[moment].shape:
+            if last is None or last.seen.shape != seen[moment].shape:
                 found[moment] = redrawn[moment]
             else:
-                for camera, (now, new, old, out) in enumerate(zip(seen[moment], redrawn[moment], *self._last)):
-                    found[moment, camera] = self._blended(now, new, old, out)
-            self._last = seen[moment], found[moment]
+                views = zip(seen[moment], redrawn[moment], last.seen, last.drawn)
+                found[moment] = np.stack([self._blended(*view) for view in views])
+            last = Past(seen[moment], found[moment], self.inner.past)
+        self.past = last
         steady = torch.from_numpy(found).round_().clamp_(0, 255).to(torch.uint8)
         return steady.permute(0, 1, 4, 2, 3).contiguous().to(images.device)
 
@@ -116,10 +129,10 @@ def flow(now: NDArray[np.uint8], old: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(H, W, 2) how far right and down in ``old`` lies what is seen at each place ``now``, in pixels."""
     cv2 = library()
     grey = [np.ascontiguousarray(each.mean(2).astype(np.uint8)) for each in (now, old)]
-    if max(grey[0].shape) < SMALLEST:
-        return np.zeros((*grey[0].shape, 2), np.float32)
-    found: NDArray[np.float32] = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(*grey, None)
-    return found
+    height, width = grey[0].shape
+    grown = [np.pad(each, ((0, max(0, SMALLEST - height)), (0, max(0, SMALLEST - width))), "edge") for each in grey]
+    found: NDArray[np.float32] = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(*grown, None)
+    return found[:height, :width]
 
 
 def warped(picture: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.float32]:

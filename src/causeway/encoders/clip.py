@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..hub import library, load
+from ..hub import library, model
 from ._patches import Patches
 
 WHO = "encoder 'clip'"
@@ -32,10 +32,10 @@ class Clip(Patches):
     def __init__(self, config: Config):
         if config.weights == "random":
             settings = library(WHO).CLIPVisionConfig(**TINY, image_size=64, patch_size=16, projection_dim=16)
-            model = library(WHO).CLIPVisionModelWithProjection(settings)
+            eyes = library(WHO).CLIPVisionModelWithProjection(settings)
         else:
-            model = load("CLIPVisionModelWithProjection", config.weights, WHO)
-        super().__init__("CLIP", config.weights, model, model.config.image_size, MEAN, STD)
+            eyes = model("CLIPVisionModelWithProjection", config.weights, WHO)
+        super().__init__("CLIP", config.weights, eyes, eyes.config.image_size, MEAN, STD)
 
     def vector(self, seen: Any) -> Tensor:
         embedding: Tensor = seen.image_embeds

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..hub import library, load
+from ..hub import library, model
 from ._patches import Patches
 from .vgg import IMAGENET_MEAN, IMAGENET_STD
 
@@ -29,12 +29,12 @@ class Dino(Patches):
 
     def __init__(self, config: Config):
         if config.weights == "random":
-            model = library(WHO).Dinov2Model(library(WHO).Dinov2Config(**TINY))
+            eyes = library(WHO).Dinov2Model(library(WHO).Dinov2Config(**TINY))
         else:
-            model = load("Dinov2Model", config.weights, WHO)
-        patch = model.config.patch_size
-        side = min(SIDE, model.config.image_size) // patch * patch
-        super().__init__("DINOv2", config.weights, model, side, IMAGENET_MEAN, IMAGENET_STD)
+            eyes = model("Dinov2Model", config.weights, WHO)
+        patch = eyes.config.patch_size
+        side = min(SIDE, eyes.config.image_size) // patch * patch
+        super().__init__("DINOv2", config.weights, eyes, side, IMAGENET_MEAN, IMAGENET_STD)
 
     def vector(self, seen: Any) -> Tensor:
         token: Tensor = seen.pooler_output

@@ -89,6 +89,7 @@ class Translation(Method):
             self.bridge.calibrate(self.ours, self.theirs)
         else:
             self.bridge.load_state_dict(start.state_dict())
+        self.bridge.prompt(self.ours)
 
     @property
     def part(self) -> nn.Module:

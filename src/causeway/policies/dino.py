@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..data import Spec
 from ..heads import laplace
-from ..hub import library, load
+from ..hub import library, load, model
 from . import Sighted, floats
 from .resnet import IMAGENET_MEAN, IMAGENET_STD
 
@@ -58,7 +58,7 @@ class Dino(Sighted):
 
     def begin(self) -> None:
         if self.config.weights != "random":
-            self.eyes.load_state_dict(load("Dinov2Model", self.config.weights, WHO).state_dict())
+            self.eyes.load_state_dict(model("Dinov2Model", self.config.weights, WHO).state_dict())
 
     def train(self, mode: bool = True) -> "Dino":
         super().train(mode)

@@ -35,14 +35,15 @@ class Segmentation(Validator):
         self.estimator = Estimator(CLASSES, model, "validator 'segmentation'")
 
     def forward(self, before: Look, after: Look) -> Tensor:
-        a, b = (self.estimator.scores(look.pictures).argmax(1) for look in (before, after))
+        a, b = (self.estimator.seen(look.pictures) for look in (before, after))
         return 1 - overlap(a, b, self.estimator.classes)
 
 
 def overlap(a: Tensor, b: Tensor, classes: int) -> Tensor:
     """The mean intersection over union of the classes of pictures (N, H, W) and (N, H, W): (N,)."""
-    ours, theirs = (torch.nn.functional.one_hot(each, classes).flatten(1, 2).bool() for each in (a, b))
-    both, either = (ours & theirs).sum(1), (ours | theirs).sum(1)
-    counts = torch.maximum(ours.sum(1), theirs.sum(1)) >= LEAST * ours.shape[1]
-    shares = both / either.clamp(min=1)
+    pairs = (a * classes + b).flatten(1)  # of a class before and one after, at each place
+    table = torch.stack([each.bincount(minlength=classes**2) for each in pairs]).view(-1, classes, classes)
+    ours, theirs, both = table.sum(2), table.sum(1), table.diagonal(dim1=1, dim2=2)
+    counts = torch.maximum(ours, theirs) >= LEAST * pairs.shape[1]
+    shares = both / (ours + theirs - both).clamp(min=1)
     return (shares * counts).sum(1) / counts.sum(1).clamp(min=1)
