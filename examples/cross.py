@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from causeway import collect, evaluate, run
+from causeway import collect, evaluate, run, running
 from causeway.metrics import completion
 from causeway.simulators.lanes import Config
 
@@ -25,7 +25,7 @@ def main(folder: Path = Path("runs/example")) -> None:
             recorded = {"name": "lerobot", "root": "{data}/" + side}
             tree[side] = {"dataset": recorded, "simulator": world, "block_s": 1.0}
         arms[name] = run.build(tree, folder / name, data=folder / "data")
-        run.work(arms[name])
+        running.work(arms[name])
     metric = completion.Config().build()
     print(evaluate.difference([arms["transport"].traces], [arms["cotraining"].traces], metric))
 

@@ -9,7 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from causeway import config, domain, driving, evaluate, parts, progress, run
+from causeway import (
+    config,
+    domain,
+    driving,
+    evaluate,
+    finished,
+    parts,
+    progress,
+    run,
+)
 from causeway.agent import Agent
 from causeway.bridges import Bridge
 from causeway.cache import Crop
@@ -164,7 +173,7 @@ WIDE = {name: {"name": name_, "low": [-1.0] * 3} for name, name_ in (("action", 
 
 
 @pytest.fixture
-def finished(tmp_path: Path, moments: Any) -> run.Run:
+def trained(tmp_path: Path, moments: Any) -> run.Run:
     """A run whose part is an untrained policy, for recordings without state."""
     made = run.build(TREE, tmp_path / "one")
     with run.held(made):
@@ -173,49 +182,47 @@ def finished(tmp_path: Path, moments: Any) -> run.Run:
     return made
 
 
-def test_a_run_deploys_the_parts_that_its_settings_name(finished: run.Run) -> None:
-    agent = run.deploy(finished)
-    e = finished.experiment
+def test_a_run_deploys_the_parts_that_its_settings_name(trained: run.Run) -> None:
+    agent = finished.deploy(trained)
+    e = trained.experiment
     assert (agent.bridge.config, agent.action.config, agent.monitor.config) == (e.bridge, e.action, e.monitor)  # type: ignore[attr-defined]
     assert agent.names == ((), ("steering", "throttle"), ())
     for section in ("action", "monitor"):
-        other = replace(finished, experiment=config.structure(run.Experiment, TREE | {section: WIDE[section]}, ""))
+        other = replace(trained, experiment=config.structure(run.Experiment, TREE | {section: WIDE[section]}, ""))
         with pytest.raises(ConfigError, match=rf"\[{section}\] low lists 3 numbers, and there are 2 actions"):
-            run.deploy(other)
+            finished.deploy(other)
 
 
-def test_what_is_no_policy_cannot_drive(finished: run.Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "load_part", lambda folder: nn.Linear(1, 1))
+def test_what_is_no_policy_cannot_drive(trained: run.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finished, "load_part", lambda folder: nn.Linear(1, 1))
     with pytest.raises(ConfigError, match="holds a Linear, which cannot drive"):
-        run.deploy(finished)
+        finished.deploy(trained)
 
 
 def test_a_target_with_a_simulator_is_tested_there_with_the_targets_crop(
-    finished: run.Run, monkeypatch: pytest.MonkeyPatch
+    trained: run.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
     monkeypatch.setattr(driving, "drive", lambda *arguments: told.extend(arguments[1:]) or [])
     world = Worlds()
     target = Domain("target", *[None] * 5, simulator=world)  # type: ignore[arg-type]
-    assert run.test(finished, target) == []
-    assert told == [world, finished.experiment.evaluate, (32, 48), Crop(bottom=0.25)]
+    assert finished.test(trained, target) == []
+    assert told == [world, trained.experiment.evaluate, (32, 48), Crop(bottom=0.25)]
 
 
 @pytest.mark.parametrize(("names", "sentence"), OTHERS)
 def test_a_world_that_shows_or_asks_for_something_else_is_refused(
-    names: dict[str, tuple[str, ...]], sentence: str, finished: run.Run, monkeypatch: pytest.MonkeyPatch
+    names: dict[str, tuple[str, ...]], sentence: str, trained: run.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(driving, "drive", lambda *_: pytest.fail("driven"))
     with pytest.raises(DataError, match=sentence):
-        run.test_in_simulator(finished, Worlds(**names))
+        finished.test_in_simulator(trained, Worlds(**names))
 
 
-def test_a_target_without_one_is_tested_on_what_was_held_out(
-    finished: run.Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_target_without_one_is_tested_on_what_was_held_out(trained: run.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "replay", lambda agent, moments, settings: moments)
     target = Domain("target", *["labelled", "unlabelled", "guessed", "tune", "test"])  # type: ignore[arg-type]
-    assert run.test(finished, target) == "test"  # type: ignore[comparison-overlap]
+    assert finished.test(trained, target) == "test"  # type: ignore[comparison-overlap]
 
 
 class Anything:
@@ -235,22 +242,22 @@ def recorded_as(monkeypatch: pytest.MonkeyPatch, recorded: Moments) -> list[Crop
 
 
 def test_other_recordings_are_cropped_as_the_targets(
-    finished: run.Run, monkeypatch: pytest.MonkeyPatch, moments: Any
+    trained: run.Run, monkeypatch: pytest.MonkeyPatch, moments: Any
 ) -> None:
     crops = recorded_as(monkeypatch, moments(20, state=0))
-    assert sum(len(trace.actions) for trace in run.test_on_recordings(finished, Anything())) == 20
+    assert sum(len(trace.actions) for trace in finished.test_on_recordings(trained, Anything())) == 20
     assert crops == [Crop(bottom=0.25)]
 
 
 def test_scores_on_what_was_learned_from_are_said_to_be_no_test(
-    finished: run.Run, monkeypatch: pytest.MonkeyPatch, moments: Any, capsys: pytest.CaptureFixture[str]
+    trained: run.Run, monkeypatch: pytest.MonkeyPatch, moments: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "SAID", set())
     recorded_as(monkeypatch, moments(20, state=0))
-    run.test_on_recordings(finished, Anything())
+    finished.test_on_recordings(trained, Anything())
     assert capsys.readouterr().err == ""
-    target = replace(finished.experiment.target, dataset=Anything())
-    run.test_on_recordings(replace(finished, experiment=replace(finished.experiment, target=target)), Anything())
+    target = replace(trained.experiment.target, dataset=Anything())
+    finished.test_on_recordings(replace(trained, experiment=replace(trained.experiment, target=target)), Anything())
     assert "elsewhere is what this run learned from, all or in part" in capsys.readouterr().err
 
 
@@ -264,13 +271,13 @@ def test_a_policy_of_chunks_is_scored_at_its_own_rate(
         parts.save(made.folder, policy, Domain("target", *[slow] * 5))
     recorded_as(monkeypatch, replace(slow, time_s=slow.time_s / 2))
     with pytest.raises(DataError, match=r"A chunk of 2 actions lasts .* in the policy .* in the dataset"):
-        run.test_on_recordings(made, Anything())
+        finished.test_on_recordings(made, Anything())
     hurried = Worlds()
     hurried.rate_hz = 77.0
     with pytest.raises(
         DataError, match=r"A chunk of 2 actions lasts .* in the recordings .* in the simulator \(77 Hz\)"
     ):
-        run.test_in_simulator(made, hurried)
+        finished.test_in_simulator(made, hurried)
 
 
 @pytest.mark.parametrize(
@@ -282,8 +289,8 @@ def test_a_policy_of_chunks_is_scored_at_its_own_rate(
     ],
 )
 def test_other_recordings_must_fit(
-    state: int, changes: dict[str, Any], sentence: str, finished: run.Run, monkeypatch: pytest.MonkeyPatch, moments: Any
+    state: int, changes: dict[str, Any], sentence: str, trained: run.Run, monkeypatch: pytest.MonkeyPatch, moments: Any
 ) -> None:
     recorded_as(monkeypatch, replace(moments(20, state=state), **changes))
     with pytest.raises(DataError, match=sentence):
-        run.test_on_recordings(finished, Anything())
+        finished.test_on_recordings(trained, Anything())

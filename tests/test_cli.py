@@ -86,11 +86,11 @@ def test_check_says_what_is_wrong_and_exits_1(tmp_path: Path) -> None:
 
 
 def test_evaluate_scores_a_run_on_anything_else(tmp_path: Path) -> None:
-    from causeway import config, run
+    from causeway import config, run, running
 
     data = write_lerobot(tmp_path / "data", count=12)
     tree = config.load(Path(__file__).parent / "one.toml")
-    run.work(run.build(tree, tmp_path / "one", tmp_path, tmp_path / "cache"))
+    running.work(run.build(tree, tmp_path / "one", tmp_path, tmp_path / "cache"))
     mine = tmp_path / "mine.toml"
     mine.write_text('[metrics]\ngas = { name = "mae", index = "throttle" }\nmiles = { name = "completion" }\n')
     written = "--csv", tmp_path / "scores.csv", "--each", "--metrics", mine

@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 import typer
 
-from causeway import cli, collect, config, console, report, results, run, study
+from causeway import (
+    cli,
+    collect,
+    config,
+    console,
+    finished,
+    report,
+    results,
+    run,
+    running,
+    study,
+)
 from causeway.errors import ConfigError, DataError, Interrupted, MissingExtra
 from causeway.evaluate import Measure
 from causeway.metrics import Trace
@@ -132,7 +143,7 @@ def test_training_works_on_the_changed_experiment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     worked: list[run.Run] = []
-    monkeypatch.setattr(run, "work", worked.append)
+    monkeypatch.setattr(running, "work", worked.append)
     monkeypatch.setattr(run.Run, "traces", property(lambda one: []))
     cli.train(ONE, ["train.steps=7"], tmp_path, tmp_path / "f", tmp_path / "c")
     assert worked[0].experiment.train.steps == 7 and worked[0].cache == tmp_path / "c"
@@ -145,7 +156,7 @@ def test_training_works_on_the_changed_experiment(
 
 @pytest.mark.parametrize("key", ["seeds = [0]", "arms = { plain = {} }"])
 def test_training_refuses_a_study(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "work", lambda one: pytest.fail("worked"))
+    monkeypatch.setattr(running, "work", lambda one: pytest.fail("worked"))
     (tmp_path / "many.toml").write_text(f"{key}\n{ONE.read_text()}")
     with pytest.raises(ConfigError, match=r"many.toml has arms or seeds: it is a study.*: causeway run .*many.toml"):
         cli.train(tmp_path / "many.toml", (), tmp_path, tmp_path / "f")
@@ -199,8 +210,8 @@ def test_a_run_is_scored_in_one_place_at_a_time(tmp_path: Path, monkeypatch: pyt
     places: list[Any] = []
     monkeypatch.setattr(run, "open_run", lambda *words: places.append(words) or opened)
     monkeypatch.setattr("torch.set_num_threads", threads.append)
-    monkeypatch.setattr(run, "test_in_simulator", lambda one, worlds: traces())
-    monkeypatch.setattr(run, "test_on_recordings", lambda one, dataset: traces()[:2])
+    monkeypatch.setattr(finished, "test_in_simulator", lambda one, worlds: traces())
+    monkeypatch.setattr(finished, "test_on_recordings", lambda one, dataset: traces()[:2])
     crashed = iter([0, 0, 2])
 
     def show(named: Any, metrics: Any, csv: Path | None, asked: Any) -> int:
@@ -231,7 +242,7 @@ def test_metrics_that_cannot_be_measured_end_an_evaluation_before_it_begins(
     opened = SimpleNamespace(experiment=SimpleNamespace(train=SimpleNamespace(threads=0)))
     monkeypatch.setattr(run, "open_run", lambda *words: opened)
     monkeypatch.setattr("causeway.parts.fits", lambda folder: (None, SimpleNamespace(actions=("steering", "throttle"))))
-    monkeypatch.setattr(run, "test_in_simulator", lambda *words: pytest.fail("driven"))
+    monkeypatch.setattr(finished, "test_in_simulator", lambda *words: pytest.fail("driven"))
     for text, sentence in (
         ("", r"mine.toml has no \[metrics\] to measure by"),
         (

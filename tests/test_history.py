@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from causeway import agreement, catalog, config, domain, gallery, parts, run
+from causeway import agreement, catalog, config, domain, finished, gallery, parts, run
 from causeway.actions import direct
 from causeway.agent import Agent
 from causeway.augment import Augment, Augmentation
@@ -217,8 +217,8 @@ def test_worlds_and_recordings_are_compared_by_the_frame(tmp_path: Path, moments
     spec, names = parts.fits(made.folder)
     assert spec == recorded.spec and spec.frame.cameras == 1
     with pytest.raises(DataError, match="the simulator differ in cameras: 1 and 2"):
-        run.test_in_simulator(made, Worlds(cameras=("left", "right")))
-    assert run.test_in_simulator(made, Worlds())[0].error, "it is compared, and then cannot be driven in"
+        finished.test_in_simulator(made, Worlds(cameras=("left", "right")))
+    assert finished.test_in_simulator(made, Worlds())[0].error, "it is compared, and then cannot be driven in"
     agreement.refuse_other_policy(spec, names, recorded)
     with pytest.raises(DataError, match="trained for history 2, the dataset has 1"):
         agreement.refuse_other_policy(spec, names, replace(recorded, history=1))

@@ -23,6 +23,8 @@ LAYERS = [  # a module may import from its own layer and those above it in this 
     {"catalog", "config"},
     {"crossing"},
     {"run"},
+    {"finished"},
+    {"running"},
     {"workers", "links"},
     {"study"},
     {"results", "console", "between", "redrawing"},

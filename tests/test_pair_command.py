@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from causeway import cli, config, film, progress, run
+from causeway import cli, config, film, finished, progress, run, running
 from causeway.datasets import Episode
 from causeway.draws import Pairing, breadth, shares
 from causeway.errors import ConfigError, DataError
@@ -180,7 +180,7 @@ def test_episodes_of_one_moment_are_paired_trained_on_and_filmed(tmp_path: Path)
     assert {tuple(row["source_step"]) for row in pq.read_table(file).to_pylist()} == {(0,) * n for n in (24, 28, 26)}
     assert len(trained(tmp_path, "method.pairs={file='{data}/pairs.parquet', batch=6}")) == 4
     one = run.open_run(tmp_path / "run")
-    clip = film.along(run.deploy(one), run.domains(one)[0].tune, 0, "#ff9000")
+    clip = film.along(finished.deploy(one), running.domains(one)[0].tune, 0, "#ff9000")
     assert clip.film.startswith("data:video/mp4") and "0.0 s to 0.0 s of it" in clip.words
     cli.pair(tmp_path / "data", tmp_path / "data", file)
     assert {(*row["source_step"], *row["target_step"]) for row in pq.read_table(file).to_pylist()} == {(0, 0)}
@@ -199,7 +199,7 @@ def test_pairs_that_training_could_not_use_are_refused_before_a_study(sides: tup
     ):
         changes = {"method": {"pairs": {"file": f"{{data}}/{name}.parquet"}}, "target": {"limit": limit}}
         one = run.build(config.merge(tree, changes), tmp_path / "one", tmp_path, tmp_path / "cache")
-        domains = run.domains(one, decode=False)
+        domains = running.domains(one, decode=False)
         with pytest.raises(kind, match=sentence) if kind else nullcontext():
             one.experiment.method.rehearse(*domains, started=False)
 

@@ -10,7 +10,18 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from causeway import agreement, clouds, collect, config, film, parts, run, study
+from causeway import (
+    agreement,
+    clouds,
+    collect,
+    config,
+    film,
+    finished,
+    parts,
+    run,
+    running,
+    study,
+)
 from causeway.actions import direct
 from causeway.agent import Agent
 from causeway.bridges import identity
@@ -75,7 +86,7 @@ def test_clouds_are_passed_on_when_driving_and_along_recordings(moments: Make) -
     assert agent.points is not None and agent.points.shape == (1, 5, 3) and agent.points.max() == 1
     recorded, seen = replace(with_points(moments), state=np.zeros((40, 1), np.float32)), []
     plan = agent.plan
-    agent.plan = lambda images, state, points: seen.append(points) or plan(images, state)  # type: ignore[method-assign]
+    agent.plan = lambda images, state, points, **told: seen.append(points) or plan(images, state)  # type: ignore[method-assign]
     replay(agent, recorded, Evaluation())  # type: ignore[arg-type]
     assert torch.equal(torch.cat(seen), recorded.take().points)  # type: ignore[arg-type]
 
@@ -129,13 +140,13 @@ def test_a_part_says_whether_it_needs_points(name: str, points: int, tmp_path: P
         policy = config.component("policy", {"name": name}).build(recorded.spec)
         parts.save(made.folder, policy, Domain("target", *[recorded] * 5))
     spec, names = parts.fits(made.folder)
-    assert spec.points == points and run.load_part(made.folder).spec.points == points  # type: ignore[union-attr]
+    assert spec.points == points and finished.load_part(made.folder).spec.points == points  # type: ignore[union-attr]
     agreement.refuse_other_policy(spec, names, recorded)
     if points:
         with pytest.raises(DataError, match="trained for points 4, the dataset has 0"):
             agreement.refuse_other_policy(spec, names, replace(recorded, points=None))
         with pytest.raises(DataError, match="differ in points: 4 and 3"):
-            run.test_in_simulator(made, Worlds(points=3))  # type: ignore[arg-type]
+            finished.test_in_simulator(made, Worlds(points=3))  # type: ignore[arg-type]
     else:
         agreement.refuse_other_policy(spec, names, replace(recorded, points=None))
 
@@ -164,7 +175,7 @@ def test_missing_clouds_are_said_before_anything_starts(
     for name, count in zip(("set", "other"), clouds):
         record(tmp_path / name, count, length=40)
     (tmp_path / "s.toml").write_text(STUDY)
-    monkeypatch.setattr(run, "work", lambda one: pytest.fail("begun"))
+    monkeypatch.setattr(running, "work", lambda one: pytest.fail("begun"))
     with pytest.raises(kind, match=said):
         study.carry_out(study.plan(tmp_path / "s.toml", tmp_path / "s", (), tmp_path, tmp_path / "cache"))
 
@@ -197,9 +208,9 @@ def test_a_run_learns_from_clouds_on_disk_and_drives_by_them(tmp_path: Path) -> 
     for name in ("set", "other"):
         record(tmp_path / name, length=60)
     made = run.build(RUN, tmp_path / "runs" / "one", tmp_path)
-    run.work(made)
+    running.work(made)
     assert made.tested and not any(trace.error for trace in made.traces)
-    agent, (source, target) = run.deploy(made), run.domains(made)
+    agent, (source, target) = finished.deploy(made), running.domains(made)
     assert agent.policy.spec.points == 10 and agent.policy.spec.history == 2
     assert np.isfinite(clouds.clouds(agent, source, target).source).all()
     assert film.driven(agent, Filmed(), 3, (24, 32), None, "#ff9000").words == "episode 3, ended: completed"

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import distributed
 
-from causeway import run
+from causeway import run, running
 from causeway.alignments import gathered
 from causeway.train import RANK, learning_rate
 from test_endings import alive, children, started
@@ -33,8 +33,8 @@ def test_a_step_of_two_ranks_follows_the_mean_of_their_gradients(file: Path, tmp
         "train.averaging=0.75",
         "method.augment.brightness=0.5",
     )
-    run.work(made)
-    settings, source, target = made.experiment.train, *run.domains(made)
+    running.work(made)
+    settings, source, target = made.experiment.train, *running.domains(made)
     torch.manual_seed(0)
     method = made.experiment.method.build(source, target, 0, None)
     optimizer = torch.optim.AdamW(
@@ -106,5 +106,5 @@ def running(file: Path, folder: Path, recordings: Path) -> list[str]:  # noqa: F
 def test_a_rank_that_fails_ends_the_run(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
     made = one(file, tmp_path / "two", recordings, RANKS, "train.learning_rate=1e30")
     with pytest.raises(run.ConfigError, match="what it said stands above"):
-        run.work(made)
+        running.work(made)
     assert not made.trained

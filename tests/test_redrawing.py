@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causeway import cli_gap, redraw, run, study
+from causeway import cli_gap, finished, redraw, study
 from causeway.bridges import conditions
 from causeway.datasets import lerobot
 from causeway.errors import ConfigError, DataError
@@ -59,7 +59,7 @@ def test_by_a_run_at_its_size(file: Path, tmp_path: Path, recordings: Path) -> N
     study.carry_out(planned, arms=["painted"])
     painted = of(planned, "painted").folder
     cli_gap.redraw(recordings / "source", tmp_path / "out", bridge=str(painted))
-    bridge = run.bridge_of(painted)
+    bridge = finished.bridge_of(painted)
     import torch
 
     plain = next(read(recordings / "source").frames(1))[0]

@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from causeway import config, domain, report, results, run, splits, study, train
+from causeway import config, domain, finished, report, results, run, running, splits, study, train
 from causeway.datasets import Episode, lerobot
 from causeway.errors import ConfigError, DataError, Interrupted
 from causeway.recorder import Recorder, Recording
@@ -74,12 +74,12 @@ def one(file: Path, folder: Path, recordings: Path, *changes: str) -> run.Run:
 def test_a_run_folder_says_what_was_kept_from_training(test: str, file: Path, tmp_path: Path, recordings: Path) -> None:
     other = ["target.test_dataset={name='lerobot', root='{data}/source'}"] if test == "test_dataset" else []
     made = one(file, tmp_path / "one", recordings, "train.steps=1", *other)
-    run.work(made)
+    running.work(made)
     kept = json.loads((tmp_path / "one" / "split.json").read_text())
     words = kept.pop("recorded")
     assert words == splits.recordings(made.experiment, made.cache)
     assert words["test"] == words["source" if other else "target"]
-    source, target = run.domains(made)
+    source, target = running.domains(made)
     assert {side: {*parts} for side, parts in kept.items()} == {"source": {"tune"}, "target": {"tune", test}}
     for side, part, held in (
         ("source", "tune", source.tune),
@@ -129,7 +129,7 @@ def test_nothing_goes_on_with_other_recordings(
     with pytest.raises(DataError, match=f"{said}. Its results stand in results.csv"):
         report.write(planned, rows, tmp_path / "report.html")
     (folder / "plain-s0" / "target.npz").unlink()
-    for go_on in (lambda: study.carry_out(planned), lambda: run.work(planned.runs[0].run)):
+    for go_on in (lambda: study.carry_out(planned), lambda: running.work(planned.runs[0].run)):
         with pytest.raises(DataError, match=f"{said}. Put those back, or choose another folder"):
             go_on()
 
@@ -147,11 +147,11 @@ def test_a_word_for_recordings_knows_what_numbers_mean(tmp_path: Path, recording
 
 def test_a_run_folder_is_all_an_agent_needs(file: Path, tmp_path: Path, recordings: Path) -> None:
     made = one(file, tmp_path / "one", recordings)
-    run.work(made)
+    running.work(made)
     names = {path.name for path in (tmp_path / "one").iterdir()}
     assert {"config.toml", "log.jsonl", "last.pt", "part.safetensors", "environment.json", "target.npz"} <= names
     again = run.open_run(tmp_path / "one")
-    chunk = run.deploy(again).act(np.zeros((2, 1, 3, 32, 48), np.uint8), np.zeros((2, 0), np.float32))
+    chunk = finished.deploy(again).act(np.zeros((2, 1, 3, 32, 48), np.uint8), np.zeros((2, 0), np.float32))
     assert chunk.shape == (2, 1)
     text = (tmp_path / "one" / "config.toml").read_text()
     assert str(recordings) not in text and "{data}/source" in text, "a run's settings carry no machine's paths"
@@ -160,16 +160,16 @@ def test_a_run_folder_is_all_an_agent_needs(file: Path, tmp_path: Path, recordin
 
 
 def test_the_resolved_settings_reproduce_the_run(file: Path, tmp_path: Path, recordings: Path) -> None:
-    run.work(one(file, tmp_path / "one", recordings))
+    running.work(one(file, tmp_path / "one", recordings))
     copy = run.build(config.load(tmp_path / "one" / "config.toml"), tmp_path / "two", recordings, tmp_path / "cache")
-    run.work(copy)
+    running.work(copy)
     assert same_weights(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_bit_for_bit(file: Path, tmp_path: Path, recordings: Path) -> None:
     changes = ("train.steps=60",)
-    run.work(one(file, tmp_path / "whole", recordings, *changes))
+    running.work(one(file, tmp_path / "whole", recordings, *changes))
     log = tmp_path / "killed" / "log.jsonl"
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload([__name__, "causeway.methods.imitation"])  # slow imports once, not three times
@@ -180,7 +180,7 @@ def test_killed_at_any_moment_it_goes_on_bit_for_bit(file: Path, tmp_path: Path,
         assert process.is_alive()
         process.kill()
         process.join()
-    run.work(one(file, tmp_path / "killed", recordings, *changes))
+    running.work(one(file, tmp_path / "killed", recordings, *changes))
     assert same_weights(tmp_path / "whole", tmp_path / "killed")
     whole, killed = (logged(tmp_path / name / "log.jsonl") for name in ("whole", "killed"))
     assert whole == killed, "steps done again are not logged twice"
@@ -188,7 +188,7 @@ def test_killed_at_any_moment_it_goes_on_bit_for_bit(file: Path, tmp_path: Path,
 
 def _work(file: Path, folder: Path, recordings: Path, changes: tuple[str, ...]) -> None:
     torch.set_num_threads(1)
-    run.work(one(file, folder, recordings, *changes))
+    running.work(one(file, folder, recordings, *changes))
 
 
 def written(log: Path, count: int) -> bool:
@@ -224,20 +224,20 @@ def test_ctrl_c_saves_and_says_how_to_go_on(file: Path, tmp_path: Path, recordin
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "_write", press_at_step_3)
         with pytest.raises(Interrupted, match=r"Stopped at step 4 and saved. The same command goes on"):
-            run.work(made)
+            running.work(made)
     assert torch.load(tmp_path / "one" / "last.pt", weights_only=True)["step"] == 4
 
 
 def test_other_settings_are_refused(file: Path, tmp_path: Path, recordings: Path) -> None:
-    run.work(one(file, tmp_path / "one", recordings))
+    running.work(one(file, tmp_path / "one", recordings))
     with pytest.raises(ConfigError, match=r"begun with other settings \(method.batch: 8 there, 9 now\)"):
-        run.work(one(file, tmp_path / "one", recordings, "method.batch=9"))
+        running.work(one(file, tmp_path / "one", recordings, "method.batch=9"))
 
 
 def test_two_processes_refuse_each_other(file: Path, tmp_path: Path, recordings: Path) -> None:
     made = one(file, tmp_path / "one", recordings)
     with run.held(made), pytest.raises(DataError, match=r"is in use by another causeway process"):
-        run.work(made)
+        running.work(made)
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(file: Path, tmp_path: Path, recordings: Path) -> None:
@@ -254,17 +254,17 @@ def test_a_full_disk_keeps_the_last_checkpoint(file: Path, tmp_path: Path, recor
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "save", full_at_the_second)
         with pytest.raises(DataError, match=r"No room left to write .*one. The checkpoint before step 8 is kept"):
-            run.work(made)
+            running.work(made)
     assert torch.load(tmp_path / "one" / "last.pt", weights_only=True)["step"] == 4
     assert not list((tmp_path / "one").glob("*.part"))
-    run.work(made)
+    running.work(made)
     assert made.tested
 
 
 def test_a_loss_that_is_not_finite_names_its_step_and_terms(file: Path, tmp_path: Path, recordings: Path) -> None:
     made = one(file, tmp_path / "one", recordings, "train.learning_rate=1e30", "train.clip=0.0", "train.warmup=0.0")
     with pytest.raises(FloatingPointError, match=r"step \d+: loss is (nan|inf); terms: .*imitation/source"):
-        run.work(made)
+        running.work(made)
 
 
 def test_a_study_does_each_run_once_and_tells(
@@ -319,12 +319,12 @@ def test_what_a_study_cannot_be(file: Path, tmp_path: Path, recordings: Path) ->
 
 
 def test_a_part_of_other_shapes_is_not_loaded(file: Path, tmp_path: Path, recordings: Path) -> None:
-    run.work(one(file, tmp_path / "one", recordings))
+    running.work(one(file, tmp_path / "one", recordings))
     with pytest.raises(ConfigError, match=r"is not a run"):
         run.open_run(tmp_path)
     (tmp_path / "one" / "part.safetensors").unlink()
     with pytest.raises(ConfigError, match=r"holds no finished run"):
-        run.load_part(tmp_path / "one")
+        finished.load_part(tmp_path / "one")
 
 
 def test_the_committed_experiments_are_well_formed(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causeway import findings, gallery, judges, parts, report, results, run, splits, study
+from causeway import findings, finished, gallery, judges, parts, report, results, run, running, splits, study
 from causeway.bridges import colors, recorded, style
 from causeway.errors import ConfigError, DataError
 from causeway.results import Row
@@ -53,22 +53,22 @@ def test_bridges_are_learned_before_the_arms_that_use_them(planned: study.Study,
     assert study.carry_out(planned, arms=["crossed", "driven", "none"]) == []
     assert {p.arm for p in planned.runs if p.run.tested} == {"painted", "back", "crossed", "driven", "none"}
     assert of(planned, "painted").measured and not of(planned, "painted").driven and of(planned, "crossed").driven
-    source, _ = run.domains(of(planned, "crossed"))
-    plain, target = run.domains(of(planned, "painted"))
+    source, _ = running.domains(of(planned, "crossed"))
+    plain, target = running.domains(of(planned, "painted"))
     rows = source.labelled.rows
     means = [side.mean((0, 3, 4)).ravel() for side in (source.labelled.frames[rows], plain.labelled.frames[rows])]
     aim = target.unlabelled.frames[target.unlabelled.rows].mean((0, 3, 4)).ravel()
     assert np.abs(means[0] - aim).max() < 2 < np.abs(means[1] - aim).max() + 2
     assert np.array_equal(source.tune.actions, plain.tune.actions), "actions are those that were shown"
     driven = of(planned, "driven").folder
-    assert isinstance(run.deploy(of(planned, "driven")).bridge, colors.Colors)
+    assert isinstance(finished.deploy(of(planned, "driven")).bridge, colors.Colors)
     taken = tmp_path / "robot" / "driven"
     taken.mkdir(parents=True)
     for name in ("config.toml", "part.safetensors", "bridge"):  # all that a robot needs
         copy = shutil.copytree if (driven / name).is_dir() else shutil.copyfile
         copy(driven / name, taken / name)
-    assert isinstance(run.deploy(run.open_run(taken)).bridge, colors.Colors)
-    shown, redrawn = (run.domains(of(planned, "driven"), shown=shown)[1].tune.frames for shown in (True, False))
+    assert isinstance(finished.deploy(run.open_run(taken)).bridge, colors.Colors)
+    shown, redrawn = (running.domains(of(planned, "driven"), shown=shown)[1].tune.frames for shown in (True, False))
     assert not np.array_equal(shown, redrawn), "an agent is shown what its camera sees"
 
     rows_ = results.table(planned, planned.metrics)
@@ -101,26 +101,26 @@ def test_what_others_redrew_is_read_again_where_it_changed(
 ) -> None:
     study.carry_out(planned, arms=["painted"])
     folder = of(planned, "painted").folder
-    assert run.word_of(folder) == parts.digest(folder) and run.files_of(None) == [], "these name no files"
+    assert finished.word_of(folder) == parts.digest(folder) and finished.files_of(None) == [], "these name no files"
     after = tmp_path / "after"
     after.mkdir()
     (after / "0.png").write_text("one")
     (tmp_path / "style").mkdir()
     (tmp_path / "style" / "x").touch()
     monkeypatch.chdir(tmp_path)
-    assert run.files_of(style.Config()) == [], "the name of a component is no folder"
+    assert finished.files_of(style.Config()) == [], "the name of a component is no folder"
     settings = recorded.Config(before=str(after), after=str(after))
-    first = run.files_of(settings)
+    first = finished.files_of(settings)
     (after / "0.png").write_text("another")
-    assert len(first) == 1 and run.files_of(settings) != first
+    assert len(first) == 1 and finished.files_of(settings) != first
 
 
 def test_what_redraws_must_be_a_bridge_and_what_drives_a_policy(planned: study.Study) -> None:
     study.carry_out(planned, arms=["plain", "painted"])
     with pytest.raises(ConfigError, match="plain-s0 holds a Convolutional, which redraws nothing"):
-        run.bridge_of(of(planned, "plain").folder)
+        finished.bridge_of(of(planned, "plain").folder)
     with pytest.raises(ConfigError, match="painted-s0 holds a Colors, which cannot drive"):
-        run.deploy(of(planned, "painted"))
+        finished.deploy(of(planned, "painted"))
 
 
 def test_a_policy_says_which_redrawn_pictures_stay(
@@ -136,7 +136,7 @@ def test_a_policy_says_which_redrawn_pictures_stay(
     study.carry_out(made, arms=["crossed"])
     assert of(made, "plain").tested, "who is asked is trained first"
     said = capsys.readouterr().err
-    redrawn, own = (run.domains(of(made, arm))[0].unlabelled.frames for arm in ("crossed", "painted"))
+    redrawn, own = (running.domains(of(made, arm))[0].unlabelled.frames for arm in ("crossed", "painted"))
     stayed = (redrawn == own).all((1, 2, 3, 4))
     assert 0 < stayed.sum() < len(own)
     assert f"{stayed.sum()} of {len(own)} redrawn moments changed too much and stay as they were" in said
@@ -208,9 +208,9 @@ def test_pictures_stand_by_what_they_were_before(
 
 def test_another_bridge_redraws_anew(planned: study.Study, file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
     study.carry_out(planned, arms=["painted"])
-    first = run.domains(of(planned, "crossed"))[0].labelled.frames
+    first = running.domains(of(planned, "crossed"))[0].labelled.frames
     other = study.plan(
         file, tmp_path / "t", ["arms.painted.method.bridge.by=histogram"], recordings, tmp_path / "cache"
     )
     study.carry_out(other, arms=["painted"])
-    assert not np.array_equal(run.domains(of(other, "crossed"))[0].labelled.frames, first)
+    assert not np.array_equal(running.domains(of(other, "crossed"))[0].labelled.frames, first)

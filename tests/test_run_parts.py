@@ -11,7 +11,19 @@ from typing import Any
 import pytest
 import torch
 
-from causeway import agreement, config, domain, environment, evaluate, parts, ranks, run, splits
+from causeway import (
+    agreement,
+    config,
+    domain,
+    environment,
+    evaluate,
+    finished,
+    parts,
+    ranks,
+    run,
+    running,
+    splits,
+)
 from causeway.data import Domain, Spec
 from causeway.errors import ConfigError
 from causeway.policies import cnn
@@ -49,42 +61,42 @@ def test_both_domains_get_the_runs_seed_and_the_target_its_source(
     told: list[Any] = []
     monkeypatch.setattr(domain, "build", lambda *words: told.append(words) or words[0])
     monkeypatch.setattr(agreement, "refuse_mismatch", lambda *words: told.append(words))
-    assert run.domains(one) == ("source", "target")  # type: ignore[comparison-overlap]
+    assert running.domains(one) == ("source", "target")  # type: ignore[comparison-overlap]
     e = one.experiment
     both = e.picture, 2, one.cache, 5
     sides = [("source", e.source, *both, None), ("target", e.target, *both, "source")]
     assert told == [*[(*side, True, 3, True) for side in sides], ("source", "target", 2)]
     told.clear()
-    run.domains(one, decode=False)
+    running.domains(one, decode=False)
     assert told == [*[(*side, False, 3, True) for side in sides], ("source", "target", 2)], "all else is looked at"
 
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     done: list[str] = []
-    monkeypatch.setattr(run, "domains", lambda one: done.append("domains") or ("source", "target"))
+    monkeypatch.setattr(running, "domains", lambda one: done.append("domains") or ("source", "target"))
     monkeypatch.setattr(splits, "write", lambda *words: None)
     monkeypatch.setattr(splits, "recorded", lambda *words: {})
-    monkeypatch.setattr(run, "train_part", lambda one, source, target: done.append(f"train {source} {target}"))
-    monkeypatch.setattr(run, "test", lambda one, target: done.append(f"test {target}") or [])
+    monkeypatch.setattr(running, "train_part", lambda one, source, target: done.append(f"train {source} {target}"))
+    monkeypatch.setattr(running, "test", lambda one, target: done.append(f"test {target}") or [])
     yield done
 
 
 def test_nothing_is_done_twice(one: run.Run, steps: list[str]) -> None:
-    run.work(one)
+    running.work(one)
     assert steps == ["domains", "train source target", "test target"] and one.tested
     (one.folder / "target.npz").unlink()
     (one.folder / "part.safetensors").touch()
     steps.clear()
-    run.work(one)
-    run.work(one)
+    running.work(one)
+    running.work(one)
     assert steps == ["domains", "test target"]
 
 
 def test_several_ranks_train_elsewhere(one: run.Run, steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranks, "train", lambda folder: steps.append(f"ranks of {folder.name}"))
     ranked = replace(one, experiment=replace(one.experiment, train=run.Training(devices=2)))
-    run.work(ranked)
+    running.work(ranked)
     assert steps == ["domains", f"ranks of {one.folder.name}", "test target"]
 
 
@@ -97,12 +109,12 @@ def test_training_is_seeded_begun_and_saved(first: bool, one: run.Run, monkeypat
         return SimpleNamespace(part="part")
 
     target = SimpleNamespace(spec=SPEC)
-    monkeypatch.setattr(run, "load_part", lambda folder: f"part of {folder}")
-    monkeypatch.setattr(run, "train", lambda method, *words: told.append(words) or first)
+    monkeypatch.setattr(running, "load_part", lambda folder: f"part of {folder}")
+    monkeypatch.setattr(running, "train", lambda method, *words: told.append(words) or first)
     monkeypatch.setattr(parts, "save", lambda *words: told.append(words))
     experiment = replace(one.experiment, method=SimpleNamespace(build=build), start="runs/before")
     torch.manual_seed(1)
-    run.train_part(replace(one, experiment=experiment), "source", target)  # type: ignore[arg-type]
+    running.train_part(replace(one, experiment=experiment), "source", target)  # type: ignore[arg-type]
     torch.manual_seed(5)
     drawn = float(torch.rand(1))
     saved = [(one.folder, "part", target)] if first else []
@@ -146,11 +158,11 @@ def test_settings_and_weights_are_all_that_a_robot_needs(tmp_path: Path, target:
     robot.mkdir()
     for name in ("config.toml", "part.safetensors"):
         shutil.copy(made.folder / name, robot)
-    agent = run.deploy(run.open_run(str(robot)))  # type: ignore[arg-type]
+    agent = finished.deploy(run.open_run(str(robot)))  # type: ignore[arg-type]
     assert agent.names.actions == ("steering", "throttle")
     (robot / "part.safetensors").write_bytes((made.folder / "part.safetensors").read_bytes()[:-100])
     with pytest.raises(ConfigError, match=r"part.safetensors is not whole .* Copy it again"):
-        run.load_part(robot)
+        finished.load_part(robot)
 
 
 @pytest.fixture
@@ -172,7 +184,7 @@ def test_a_part_is_loaded_whole_or_refused(one: run.Run, target: Domain, monkeyp
         pass
     part = cnn.Config(channels=(8, 8)).build(SPEC)
     parts.save(one.folder, part, target)
-    found = run.load_part(one.folder).state_dict()
+    found = finished.load_part(one.folder).state_dict()
     assert all(torch.equal(found[name], value) for name, value in part.state_dict().items())
 
     def broken(weights: Any, path: Path, **_: Any) -> None:
@@ -183,10 +195,10 @@ def test_a_part_is_loaded_whole_or_refused(one: run.Run, target: Domain, monkeyp
         patch.setattr(parts, "save_file", broken)
         with pytest.raises(RuntimeError, match="killed"):
             parts.save(one.folder, part, target)
-    assert run.load_part(one.folder).state_dict().keys() == found.keys()
+    assert finished.load_part(one.folder).state_dict().keys() == found.keys()
     parts.save(one.folder, torch.nn.Linear(1, 1), target)
     with pytest.raises(ConfigError, match="does not fit its own settings: was it trained by another version"):
-        run.load_part(one.folder)
+        finished.load_part(one.folder)
 
 
 def test_settings_are_never_half_written(one: run.Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,15 +233,15 @@ def test_a_folder_in_which_nothing_was_trained_yet_takes_other_settings(one: run
 def test_a_finished_run_keeps_saying_where_and_how_it_was_made(
     one: run.Run, steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run.work(one)
+    running.work(one)
     (one.folder / "part.safetensors").touch()
     papers = [one.folder / name for name in ("config.toml", "environment.json")]
     before = [(paper.read_bytes(), paper.stat().st_mtime_ns, paper.stat().st_ino) for paper in papers]
     monkeypatch.setattr("sys.argv", ["causeway", "something", "else"])
     elsewhere = run.build(TREE, one.folder, Path("/moved"), Path("/fast"))
-    run.work(elsewhere)
+    running.work(elsewhere)
     (one.folder / "target.npz").unlink()
-    run.work(elsewhere)
+    running.work(elsewhere)
     assert elsewhere.tested and steps.count("test target") == 2
     assert before == [(paper.read_bytes(), paper.stat().st_mtime_ns, paper.stat().st_ino) for paper in papers]
 
@@ -249,7 +261,7 @@ def test_why_a_run_failed_is_forgotten_when_it_is_tried_again(one: run.Run, step
     one.folder.mkdir()
     (one.folder / "error.txt").write_text("DataError: no picture")
     assert one.error == "DataError: no picture"
-    run.work(one)
+    running.work(one)
     assert one.error == ""
 
 

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 import tomli_w
 
-from causeway import config, evaluate, results, run
+from causeway import (
+    config,
+    evaluate,
+    results,
+    run,
+    running,
+)
 from causeway.data import Spec
 from causeway.errors import ConfigError, DataError, Interrupted, InUse
 from causeway.evaluate import Measure
@@ -165,8 +171,8 @@ class Steps:
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     made = Steps()
-    monkeypatch.setattr(run, "domains", made.look)
-    monkeypatch.setattr(run, "work", made.work)
+    monkeypatch.setattr(running, "domains", made.look)
+    monkeypatch.setattr(running, "work", made.work)
     return made
 
 
@@ -245,7 +251,7 @@ def test_wrong_data_of_any_arm_ends_a_study_before_it_starts(
             raise kind("no picture")
         return SIDES
 
-    monkeypatch.setattr(run, "domains", look)
+    monkeypatch.setattr(running, "domains", look)
     made = planned(file)
     with pytest.raises(kind, match="arm 'far': no picture"):
         carry_out(made)
@@ -299,7 +305,7 @@ def test_what_is_solved_at_once_begins_from_nothing_and_that_is_said_before(file
 
 def test_two_processes_do_not_carry_out_one_study(file: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
     made = planned(file)
-    monkeypatch.setattr(run, "work", lambda one: carry_out(made))
+    monkeypatch.setattr(running, "work", lambda one: carry_out(made))
     with pytest.raises(InUse, match="s is in use by another causeway process"):
         carry_out(made)
 

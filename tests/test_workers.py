@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
-from causeway import run, workers
+from causeway import (
+    running,
+    workers,
+)
 from causeway.errors import Interrupted
 
 
 def test_a_run_that_is_given_after_the_stop_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Any] = []
-    monkeypatch.setattr(run, "work", begun.append)
+    monkeypatch.setattr(running, "work", begun.append)
     before, stopped = signal.getsignal(signal.SIGINT), threading.Event()
     try:
         assert workers._answer("first", stopped) == ""  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import acting, agreement, config, domain, parts, redraw, run
+from . import acting, agreement, config, domain, finished, parts, redraw, run
 from .cache import Crop
 from .data import Moments
 from .errors import ConfigError, DataError
@@ -56,7 +56,7 @@ def compare(asked: Asked, cache: Path, through: Path | None = None, policy: Path
     """
     one = run.open_run(through) if through and (through / "config.toml").exists() else None
     asked_run = None if policy is None else run.open_run(policy)
-    agent = None if asked_run is None else run.deploy(asked_run)
+    agent = None if asked_run is None else finished.deploy(asked_run)
     opened = ((through, one), (policy, asked_run))
     known = {path: found.experiment.picture for path, found in opened if path and found}
     picture = _size(asked.picture, known)
@@ -68,7 +68,7 @@ def compare(asked: Asked, cache: Path, through: Path | None = None, policy: Path
     ours, theirs = (chosen(side, asked.gap.pictures) for side in sides)
     redrawn = None
     if one is not None:
-        redrawn = redraw.through(run.bridge_of(one.folder), ours)
+        redrawn = redraw.through(finished.bridge_of(one.folder), ours)
     elif through:
         redrawn = _by_another(through, sides[0], picture, cache)[ours.rows]
     report = measured(asked.gap, tools, ours, theirs, redrawn)

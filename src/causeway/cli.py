@@ -153,21 +153,22 @@ def train(
     if "arms" in tree or "seeds" in tree:
         raise ConfigError(f"{file} has arms or seeds: it is a study. Carry it out with: causeway run {file}")
     from . import run as runs
+    from . import running
 
     one = runs.build(tree, folder or Path("runs") / file.stem, data, cache)
-    runs.work(one)
+    running.work(one)
     _refuse_crashes(console.measures([("target", one.traces)], config.metrics({}), None))
 
 
 @app.command(hidden=True)
 def rank(folder: Path) -> None:
     """The training of one rank of a run that has several; started by that run itself."""
-    from . import ranks
+    from . import ranks, running
     from . import run as runs
 
     ranks.leave_with_parent()
     one = runs.open_run(folder)
-    runs.train_part(one, *runs.domains(one))
+    running.train_part(one, *running.domains(one))
 
 
 @app.command()
@@ -218,7 +219,7 @@ def evaluate(
     """
     import torch
 
-    from . import parts
+    from . import finished, parts
     from . import run as runs
 
     own = _experiment(metrics, ()).get("metrics", {}) if metrics else {}
@@ -236,9 +237,9 @@ def evaluate(
         raise ConfigError("Say where to score the run: either --dataset PATH or --simulator NAME.")
     if dataset:
         chosen = component("dataset", format_of(dataset), [f"root={dataset}", *(settings or ())])
-        traces = runs.test_on_recordings(one, chosen)
+        traces = finished.test_on_recordings(one, chosen)
     else:
-        traces = runs.test_in_simulator(one, component("simulator", simulator, settings or ()))
+        traces = finished.test_in_simulator(one, component("simulator", simulator, settings or ()))
     named = [(str(dataset or simulator), traces)]
     if each:
         episodes = dict.fromkeys(trace.name.split("@")[0] for trace in traces)

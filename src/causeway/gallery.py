@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from . import clouds, crossing, film, findings, plots, redraw, run, splits
+from . import clouds, crossing, film, findings, finished, plots, redraw, run, running, splits
 from .agent import Agent
 from .bridges import identity
 from .clouds import Clouds
@@ -103,7 +103,7 @@ def crossed(study: Study, order: list[str]) -> list[Crossed]:
         sides, e = _sides(one), one.experiment
         domains = next((each for other, each in known if other == sides), None)
         if domains is None:
-            domains = run.domains(one)
+            domains = running.domains(one)
             known.append((sides, domains))
         _refuse_changed(one, *domains)
         ours, _ = crossing.between(e.gap, e.method.to, *domains)
@@ -113,7 +113,7 @@ def crossed(study: Study, order: list[str]) -> list[Crossed]:
         if key not in found:
             before = [uri(enlarged(picture(images), SMALL)) for images in few.frames[few.rows]]
             found[key] = Crossed("source" if e.method.to == "target" else "target", before, {})
-        redrawn = redraw.through(run.bridge_of(one.folder), ours.select(_with_before(ours, places)))
+        redrawn = redraw.through(finished.bridge_of(one.folder), ours.select(_with_before(ours, places)))
         shown = redrawn[np.searchsorted(_with_before(ours, places), places)]
         found[key].arms[arm] = [uri(enlarged(picture(images), SMALL)) for images in shown]
     return list(found.values())
@@ -136,9 +136,9 @@ def _open(tested: Sequence[Tested], arm: str, point: str, order: list[str], othe
     if other is not None and _sides(one) == _sides(other.tested.planned.run):
         domains = other.source, other.target
     else:
-        domains = run.domains(one, shown=True)  # the agent redraws the target itself
+        domains = running.domains(one, shown=True)  # the agent redraws the target itself
     _refuse_changed(one, *domains)
-    return Shown(arm, order.index(arm), first, run.deploy(one), *domains)
+    return Shown(arm, order.index(arm), first, finished.deploy(one), *domains)
 
 
 def _sides(one: run.Run) -> tuple[Any, ...]:

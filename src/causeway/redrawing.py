@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import domain, redraw, run
+from . import domain, finished, redraw, run
 from .bridges import Bridge, small
 from .bridges import conditions as weather
 from .cache import Crop
@@ -81,7 +81,7 @@ def write(
             raise ConfigError(f"--vary: this bridge knows no '{others[0]}'. It knows {known}.")
     place = cache or destination.parent / "cache"
     recorded = domain.read("dataset", dataset, crop, picture, 1, place)
-    judges, judged = run.judges_of(asked.validator, asked.gap.encoder, asked.witness)
+    judges, judged = finished.judges_of(asked.validator, asked.gap.encoder, asked.witness)
     names = dataset.cameras, dataset.rate_hz, dataset.state_names, dataset.action_names
     total = len(recorded) * max(1, len(varied))
     with (
@@ -112,13 +112,13 @@ def _bridge(
         if made.learned:
             raise ConfigError(f"--bridge {folder}: that one has to be learned. Name the folder of a run of it.")
         made.begin()
-        word = " ".join([str(asked.bridge), *run.files_of(asked.bridge)])
+        word = " ".join([str(asked.bridge), *finished.files_of(asked.bridge)])
         return made, word, asked.picture or _as_recorded(dataset, asked.crop), asked.crop
     e = run.open_run(folder, data).experiment
     if asked.picture is not None or asked.crop != Crop():
         raise ConfigError(f"picture and crop: {folder} says its own. Leave them out.")
     side = e.source if getattr(e.method, "to", "target") == "target" else e.target
-    return run.bridge_of(folder), run.word_of(folder), e.picture, side.crop
+    return finished.bridge_of(folder), finished.word_of(folder), e.picture, side.crop
 
 
 def _as_recorded(dataset: Dataset, crop: Crop) -> domain.Picture:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from . import config, run, splits, workers
+from . import config, run, running, splits, workers
 from .config import Tree
 from .data import Domain
 from .disk import exclusive, made
@@ -232,7 +232,7 @@ def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:
         try:
             refuse_absent(e.train)
             if (domains := next((domains for known, domains in seen if known == sides), None)) is None:
-                domains = run.domains(p.run, decode=False)
+                domains = running.domains(p.run, decode=False)
                 seen.append((sides, domains))
                 for name, metric in metrics.items() if acted else ():
                     metric.refuse_other_actions(name, domains[1].unlabelled.action_names)

@@ -13,7 +13,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from . import run
+from . import running
 from .disk import whole
 from .errors import ConfigError, DataError, Interrupted, InUse, MissingExtra
 from .run import Run
@@ -157,9 +157,9 @@ def _answer(one: Run, stopped: threading.Event) -> str | BaseException:
 
 
 def _work(one: Run) -> str:
-    """``run.work``; a failure is a fact of this run, told in its folder and in a line, and no end of the others."""
+    """``running.work``; a failure is a fact of this run, told in its folder and in a line, and no end of the others."""
     try:
-        run.work(one)
+        running.work(one)
     except Exception as error:
         if isinstance(error, Interrupted | InUse):
             raise

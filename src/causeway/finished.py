@@ -1,0 +1,106 @@
+"""What a finished run left, at work: its part, the agent or bridge that this makes, and tests of it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from . import agreement, config, domain, driving, evaluate, parts
+from .agent import Agent
+from .bridges import Bridge, identity
+from .data import Domain
+from .disk import stamp
+from .errors import ConfigError
+from .judges import Judge, Likeness, Witness
+from .metrics import Trace
+from .policies import Policy
+from .progress import say_once
+from .run import Run, flat, open_run
+
+BRIDGE = "bridge"  # folder in a run's own, of what redraws its camera's pictures: with it a policy is whole
+
+
+def word_of(folder: Path) -> str:
+    """A word that changes with the bridge that a run left, and with files that its settings name."""
+    bridge = getattr(open_run(folder).experiment.method, "bridge", None)
+    return " ".join([parts.digest(folder), *files_of(bridge)])
+
+
+def files_of(component: Any) -> list[str]:
+    """A word for the files that the settings of a component (its Config) name, in a list; an empty one for none."""
+    settings = flat(config.dump(component)).values() if component is not None else ()
+    # a bare word is the name of a component, or a choice, more often than that of a folder
+    word = stamp(value for value in settings if isinstance(value, str) and (Path(value).suffix or "/" in value))
+    return [word] if word else []
+
+
+def judges_of(validator: Any, encoder: Any, witness: str) -> tuple[list[Judge], str]:
+    """Who says whether a redrawn picture may stay, by two Configs and a run's folder, and a word for them."""
+    found: list[Judge] = []
+    if validator is not None:
+        found.append(Likeness(validator.build(), encoder.build()))
+    if witness:
+        folder = Path(witness)
+        unbridged = replace(deploy(open_run(folder)), bridge=identity.Config().build())  # is shown pictures as they are
+        found.append(Witness(unbridged, parts.fits(folder)[1]))
+    words = [f"{validator} {encoder}"]
+    if validator is not None:
+        words += files_of(validator) + files_of(encoder)
+    if witness:
+        words.append(parts.digest(Path(witness)))
+    return found, " ".join(words)
+
+
+def bridge_of(folder: Path) -> Bridge:
+    """The bridge that the finished run in ``folder`` left. Raises ConfigError where it left something else."""
+    part = load_part(folder)
+    if not isinstance(part, Bridge):
+        raise ConfigError(f"{folder} holds a {type(part).__name__}, which redraws nothing. Name a run of a bridge.")
+    return part
+
+
+def test(run: Run, target: Domain) -> list[Trace]:
+    """The traces of a trained run in the target: closed loop if there is a simulator, else along the test recording."""
+    if target.simulator is not None:
+        return test_in_simulator(run, target.simulator)
+    return evaluate.replay(deploy(run), target.test, run.experiment.evaluate)
+
+
+def test_in_simulator(run: Run, simulator: Any) -> list[Trace]:
+    """Closed loop in the world of a simulator's Config, pictures cropped as the target's are."""
+    e = run.experiment
+    spec, names = parts.fits(run.folder)
+    agreement.refuse_other_world(simulator, spec, names, parts.rate_hz(run.folder))
+    return driving.drive(deploy(run), simulator, e.evaluate, (e.picture.height, e.picture.width), e.target.crop)
+
+
+def test_on_recordings(run: Run, dataset: Any) -> list[Trace]:
+    """Open loop along all of a dataset (its Config), pictures cropped as the target's are."""
+    e = run.experiment
+    shown = dataset.build(), e.target.crop, e.picture, e.horizon, run.cache
+    recorded = domain.read("dataset", *shown, history=e.history)
+    learned = [side.dataset for side in (e.source, e.target) if side.dataset is not None]
+    if any(agreement.same_place(shown[0].root, each.root) for each in learned):
+        say_once(f"{shown[0].root} is what this run learned from, all or in part: how it does there is no test of it.")
+    agent = deploy(run)
+    agreement.refuse_other_policy(*parts.fits(run.folder), recorded, parts.rate_hz(run.folder))
+    return evaluate.replay(agent, recorded, e.evaluate)
+
+
+def deploy(run: Run) -> Agent:
+    """The agent a trained run left: its part, on the CPU, between bridge, action map and monitor."""
+    policy = load_part(run.folder)
+    if not isinstance(policy, Policy):
+        raise ConfigError(f"{run.folder} holds a {type(policy).__name__}, which cannot drive. Name a run of a policy.")
+    e, names = run.experiment, parts.fits(run.folder)[1]
+    action, monitor = e.action.build(), e.monitor.build()
+    for between in (action, monitor):
+        between.refuse_other_actions(names.actions)
+    bridge = bridge_of(run.folder / BRIDGE) if e.target.through else e.bridge.build()
+    return Agent(policy, bridge, action, monitor, e.execute, names)
+
+
+def load_part(folder: Path) -> nn.Module:
+    """The part a finished run left."""
+    return parts.load(folder, open_run(folder).experiment.method)
