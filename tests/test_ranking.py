@@ -91,3 +91,8 @@ def test_no_file_and_too_few_policies(tmp_path: Path) -> None:
         ranking.read(tmp_path / "none.csv")
     with pytest.raises(DataError, match="task t has 2 policies"):
         ranking.rank("t", np.ones(2), np.ones(2))
+
+
+def test_few_policies_have_an_order_and_no_interval() -> None:
+    few, more = (ranking.rank("t", np.arange(n) * 1.0, np.arange(n) * 1.0 + 0.1) for n in (4, 5))
+    assert few.pearson.value == pytest.approx(1) and np.isnan(few.pearson.low) and np.isfinite(more.pearson.low)

@@ -130,7 +130,10 @@ def test_what_changed_too_much_stays_as_it_was_and_is_counted(
 
     frames = kept(Glaring(), recorded, tmp_path, "judged", [judge])
     assert np.array_equal(frames[:40], recorded.frames[:40] + 20) and np.array_equal(frames[40:], recorded.frames[40:])
-    assert "40 of 80 redrawn moments changed too much and stay as they were" in capsys.readouterr().err
+    assert (
+        "40 of 80 redrawn moments changed too much and stay as they were (40 by mean above 0.235)."
+        in capsys.readouterr().err
+    )
 
 
 def test_a_full_disk_keeps_what_was_redrawn(recorded: Moments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

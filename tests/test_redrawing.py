@@ -99,6 +99,36 @@ def test_stopped_half_way_the_same_command_goes_on(
     assert len(read(tmp_path / "out").episodes) == 3 and 0 < sum(count) < 120
 
 
+def test_what_it_wrote_is_compared_and_a_bridge_given_its_own_look_is_told(
+    file: Path,  # noqa: F811
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file.write_text(STUDY)
+    planned = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
+    study.carry_out(planned, arms=["painted"])
+    painted, out = of(planned, "painted").folder, tmp_path / "out"
+    sides, quick = (recordings / "source", recordings / "target"), ["gap.resamples=10", "gap.pictures=20"]
+    cli_gap.redraw(sides[0], out, bridge=str(painted))
+    sized = [*quick, "picture.height=32", "picture.width=48"]
+    cli_gap.gap(*sides, sized, through=out, folder=tmp_path / "by_what_it_wrote")
+    page = (tmp_path / "by_what_it_wrote" / "gap.html").read_text()
+    assert "48 × 32" in page and "by_what_it_wrote" not in page and "through out" in page
+    assert "already has" not in capsys.readouterr().err
+    cli_gap.gap(*sides[::-1], quick, through=painted, folder=tmp_path / "other")
+    assert f"gives pictures the look of {sides[1]}, which a already has" in capsys.readouterr().err
+
+
+def test_folders_that_hold_no_bridge(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    (tmp_path / "study" / "one").mkdir(parents=True)
+    (tmp_path / "study" / "one" / "config.toml").touch()
+    with pytest.raises(ConfigError, match=r"study is not a run: .* It holds the runs one\."):
+        cli_gap.redraw(recordings / "source", tmp_path / "out", bridge=str(tmp_path / "study"))
+    with pytest.raises(ConfigError, match=r"There is no folder .*nothing"):
+        cli_gap.redraw(recordings / "source", tmp_path / "out", bridge=str(tmp_path / "nothing"))
+
+
 def test_what_cannot_be_redrawn(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
     source = recordings / "source"
     for place in (source, source / "inside", recordings):

@@ -153,6 +153,8 @@ def test_a_policy_says_which_redrawn_pictures_stay(
         ("arms.painted.source.through=driven", "source.through = 'driven' leaves no bridge to the target"),
         ("arms.crossed.source.through=back", "leaves no bridge to the target. Name an arm"),
         ("arms.driven.target.through=painted", 'to = "source"'),
+        ('arms.none={method={name="distillation"},start="plain"}', "start = 'plain' is no teacher"),
+        ('arms.none={method={name="distillation"},start="back"}', "it leaves no bridge to the target"),
         ("arms.driven.bridge=noise", "target.through and bridge both redraw"),
         ("arms.plain.source.validator=edges", "validator judges what is redrawn: name what redraws"),
         ("arms.plain.source.witness=driven", "witness judges what is redrawn: name what redraws"),
@@ -163,6 +165,19 @@ def test_arms_that_cannot_be_crossed(change: str, said: str, file: Path, tmp_pat
     file.write_text(STUDY)
     with pytest.raises(ConfigError, match=said):
         study.plan(file, tmp_path / "s", [change], recordings, tmp_path / "cache")
+
+
+def test_a_folder_that_leaves_no_policy_is_told_before_anything_begins(
+    file: Path,  # noqa: F811
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+) -> None:
+    file.write_text(STUDY)
+    made = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
+    study.carry_out(made, arms=["painted"])
+    wrong = [f"arms.crossed.source.witness={of(made, 'painted').folder}"]
+    with pytest.raises(ConfigError, match="leaves no policy"):
+        study.plan(file, tmp_path / "t", wrong, recordings, tmp_path / "cache")
 
 
 def test_arms_that_measured_other_things_are_not_subtracted(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811

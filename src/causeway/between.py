@@ -15,6 +15,7 @@ from .errors import ConfigError, DataError
 from .gap import Comparison, chosen
 from .gap import compare as measured
 from .halves import Halves
+from .progress import say_once
 from .readings import Report
 
 SIZE = domain.Picture(height=144, width=256)  # of pictures that no run says the size of
@@ -48,11 +49,15 @@ class Asked:
     picture: domain.Picture = SIZE  # of both; a bridge's run says the size itself
 
 
-def compare(asked: Asked, cache: Path, through: Path | None = None, policy: Path | None = None) -> Compared:
-    """The gap from a to b, and where ``through`` is the folder of a bridge's run, or of pictures that somebody else
-    redrew those of a to, one by one, what is left of it; as the ``policy`` of a run has it too, if one is named.
+def compare(
+    asked: Asked, cache: Path, through: Path | None = None, policy: Path | None = None, redrawn_as: str = "images"
+) -> Compared:
+    """The gap from a to b, and what is left of it where a goes ``through`` something; as the ``policy`` of a run has it
+    too, if one is named.
 
-    Pictures have the size, and where nothing else is asked the crop, that the run knows. Raises ConfigError, DataError.
+    ``through`` is the folder of a bridge's run, or of the moments of a as somebody else redrew them, one by one, in a
+    dataset of the kind ``redrawn_as``. Pictures have the size, and where nothing else is asked the crop, that the run
+    knows. Raises ConfigError, DataError.
     """
     one = run.open_run(through) if through and (through / "config.toml").exists() else None
     asked_run = None if policy is None else run.open_run(policy)
@@ -68,15 +73,24 @@ def compare(asked: Asked, cache: Path, through: Path | None = None, policy: Path
     ours, theirs = (chosen(side, asked.gap.pictures) for side in sides)
     redrawn = None
     if one is not None:
+        _tell_the_wrong_way(one, asked)
         redrawn = redraw.through(finished.bridge_of(one.folder), ours)
     elif through:
-        redrawn = _by_another(through, sides[0], picture, cache)[ours.rows]
+        redrawn = _by_another(redrawn_as, through, sides[0], picture, cache)[ours.rows]
     report = measured(asked.gap, tools, ours, theirs, redrawn)
     if agent is not None and policy is not None:
         halves = Halves(ours, theirs, asked.gap.stretch_s, asked.gap.resamples)
         acted = {each.name: each for each in acting.readings(agent, ours, theirs, redrawn, halves)}
         report = report._replace(readings={**report.readings, **acted})
     return Compared(report, ours, theirs, redrawn)
+
+
+def _tell_the_wrong_way(one: run.Run, asked: Asked) -> None:
+    """A bridge redraws one side in the look of the other: say so where it is given what it is to look like."""
+    e = one.experiment
+    theirs = e.target if getattr(e.method, "to", "target") == "target" else e.source
+    if theirs.dataset is not None and agreement.same_place(asked.a.dataset.root, theirs.dataset.root):
+        say_once(f"{one.folder} gives pictures the look of {theirs.dataset.root}, which a already has.")
 
 
 def _refuse_others(policy: Path, sides: Sequence[Moments]) -> None:
@@ -113,12 +127,12 @@ def _read(name: str, side: Side, picture: domain.Picture, cache: Path) -> Moment
     return domain.first(read, side.episodes, name)
 
 
-def _by_another(folder: Path, ours: Moments, picture: domain.Picture, cache: Path) -> NDArray[np.uint8]:
-    dataset: Any = config.component("dataset", {"name": "images", "root": str(folder)}).build()
+def _by_another(name: str, folder: Path, ours: Moments, picture: domain.Picture, cache: Path) -> NDArray[np.uint8]:
+    dataset: Any = config.component("dataset", {"name": name, "root": str(folder)}).build()
     frames = domain.read("through", dataset, Crop(), picture, 1, cache).frames
     if frames.shape != ours.frames.shape:
         raise DataError(
-            f"{folder} holds {len(frames)} pictures, but a holds {len(ours.frames)}: each stands for one of those, "
+            f"{folder} holds {len(frames)} moments, but a holds {len(ours.frames)}: each stands for one of those, "
             "in their order."
         )
     return frames

@@ -17,7 +17,8 @@ def gap(
     b: Path,
     settings: Overrides = None,
     through: Annotated[
-        Path | None, typer.Option(help="A run that left a bridge, or the pictures of A as another program redrew them.")
+        Path | None,
+        typer.Option(help="A run that left a bridge, or A as redraw or another program redrew it."),
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="A run of a policy: the gap as that has it, too.")] = None,
     scores: Annotated[
@@ -38,7 +39,8 @@ def gap(
     asked = _asked(a, b, settings or ())
     place = folder or Path("runs") / "gap"
     disk.made(place, "--folder")
-    compared = between.compare(asked, cache or place / "cache", through, policy)
+    kind = "images" if through is None or (through / "config.toml").exists() else format_of(through)
+    compared = between.compare(asked, cache or place / "cache", through, policy, kind)
     console.readings(compared.report, place / "gap.csv")
     names = [path.name or str(path) for path in (a, b)]
     gap_page.write(compared, (names[0], names[1], through.name if through else ""), place / "gap.html", ranked)
@@ -89,12 +91,14 @@ def redraw(
     Stopped half-way, the same command goes on.
     Example: causeway redraw data/sim data/sim_rain --bridge conditions --vary weather=rain,fog
     """
-    from . import redrawing
+    from . import redrawing, run
 
     if not bridge:
         raise ConfigError("Say what redraws: --bridge RUN, or --bridge NAME.")
     tree: config.Tree = {"dataset": {"name": format_of(dataset), "root": str(dataset)}}
-    if not (Path(bridge) / "config.toml").exists():
+    if Path(bridge).is_dir() or "/" in bridge:
+        run.open_run(Path(bridge))  # which says what is wrong with it
+    else:
         tree["bridge"] = {"name": bridge}
     for item in settings or ():
         config.override(tree, item)

@@ -211,7 +211,8 @@ def split(
     if for_test + for_tune >= count:
         raise DataError(
             f"[{name}] has {count} blocks of {block_s:g} s, too few to keep {for_tune} to tune and {for_test} to test. "
-            f"Its longest recording lasts {recorded.time_s.max():.0f} s: lower block_s, or record more."
+            f"Its longest recording lasts {recorded.time_s.max():.0f} s: lower block_s, or record more. "
+            "Loose pictures that a bridge learns from as a whole need none of it: tune = 0.0 and held_out = 0.0."
         )
     role = np.zeros(count, np.int8)
     role[order[:for_test]] = 2

@@ -25,6 +25,7 @@ ACTED = {  # what a policy makes of it, in words
     "policy_error_before": "how far the policy is from what was recorded on A, on average",
     "policy_error": "the same on what it would see",
 }
+LOST = 0.5  # change of edges from which on a page warns that content may be gone
 FEW = 100  # pictures below which a set says little of a domain
 
 
@@ -100,6 +101,9 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path, ranked: S
         "report": report,
         "lines": table,
         "lead": lead,
+        "others": any(line.closed and line.closed.low > 0 for line in table),
+        "lost": LOST,
+        "size": ours.frames.shape[:2:-1],
         "few": min(report.counts) < FEW,
         "blind": "random" in report.encoder or "no network" in report.encoder,
         "kept": [] if redrawn is None else [_kept(name, report, ours, redrawn) for name in report.changed],

@@ -25,7 +25,8 @@ LEVEL = 0.95  # share of them that differ less than what is allowed
 class Judge(ABC):
     """The threshold is the 95th percentile of the change between unchanged pictures half a second apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.most = 0.0  # that may change
 
     @abstractmethod
@@ -56,7 +57,7 @@ class Likeness(Judge):
     """By what a validator sees."""
 
     def __init__(self, validator: Validator, encoder: Encoder):
-        super().__init__()
+        super().__init__(type(validator).__name__.lower())
         self.validator, self.encoder = validator, encoder
 
     @torch.inference_mode()
@@ -76,7 +77,7 @@ class Witness(Judge):
     """
 
     def __init__(self, agent: Agent, names: Names):
-        super().__init__()
+        super().__init__("witness")
         if agent.policy.spatial:
             raise ConfigError("The witness is a policy for points: it sees nothing of what is redrawn.")
         self.agent, self.names = agent, names
@@ -102,8 +103,5 @@ class Witness(Judge):
 
 
 def lost(judges: Sequence[Judge], moments: Moments, after: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(B,) whether any of the ``judges`` says so."""
-    found = np.zeros(len(moments), bool)
-    for judge in judges:
-        found |= judge.lost(moments, after)
-    return found
+    """(B, J) which of the ``judges`` say so."""
+    return np.stack([judge.lost(moments, after) for judge in judges], 1)

@@ -42,8 +42,14 @@ def linked(planned: Planned, others: Sequence[Planned], arms: Tree, data: Path |
             change: Tree = {}
             config.place(change, key, "{runs}/" + _run_of(named, key, planned, others).run.folder.name)
             tree = config.merge(tree, change)
-        elif named and not Path(config.fill(named, planned.run.places)).is_dir():
-            raise ConfigError(f"arm '{planned.arm}': {key}: there is no arm or run '{named}'. {nearest(named, arms)}")
+        elif named:
+            folder = Path(config.fill(named, planned.run.places))
+            if not folder.is_dir():
+                raise ConfigError(
+                    f"arm '{planned.arm}': {key}: there is no arm or run '{named}'. {nearest(named, arms)}"
+                )
+            if (folder / "config.toml").exists():
+                _refuse_other(key, named, planned, run.open_run(folder).experiment.method)
     if tree == planned.run.tree:
         return planned
     return Planned(planned.arm, planned.point, run.build(tree, planned.run.folder, data, cache))
@@ -59,15 +65,23 @@ def _run_of(arm: str, key: str, planned: Planned, others: Sequence[Planned]) -> 
     chosen = same or same_seed
     if len(chosen) != 1:
         raise ConfigError(f"arm '{planned.arm}': {key} = '{arm}' is not one run but {len(chosen)}.")
-    method = chosen[0].run.experiment.method
+    _refuse_other(key, arm, planned, chosen[0].run.experiment.method)
+    return chosen[0]
+
+
+def _refuse_other(key: str, named: str, planned: Planned, method: Any) -> None:
+    """Raise ConfigError where a run of another ``method`` (its Config) is needed for what ``key`` names."""
+    where, own = f"arm '{planned.arm}': {key} = '{named}'", planned.run.experiment.method
     if key in WITNESSES and not run.acts(method):
-        raise ConfigError(f"arm '{planned.arm}': {key} = '{arm}' leaves no policy. Name an arm that acts.")
+        raise ConfigError(f"{where} leaves no policy. Name an arm that acts.")
     if key in REDRAWS and (run.acts(method) or getattr(method, "to", REDRAWS[key]) != REDRAWS[key]):
         raise ConfigError(
-            f"arm '{planned.arm}': {key} = '{arm}' leaves no bridge to the {REDRAWS[key]}. Name an arm of method "
-            f'translation with to = "{REDRAWS[key]}".'
+            f"{where} leaves no bridge to the {REDRAWS[key]}. Name an arm of method translation with "
+            f'to = "{REDRAWS[key]}".'
         )
-    return chosen[0]
+    taught = key == "start" and getattr(own, "taught", False)
+    if taught and (run.acts(method) or getattr(method, "to", own.to) != own.to):
+        raise ConfigError(f"{where} is no teacher: it leaves no bridge to the {own.to}.")
 
 
 def refuse_circles(planned: Sequence[Planned]) -> None:

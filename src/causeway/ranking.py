@@ -20,6 +20,7 @@ from .evaluate import LEVEL, Measure
 
 COLUMNS = ("task", "policy", "simulated", "real")
 FEWEST = 3  # policies that have an order worth the name
+ENOUGH = 5  # of which an interval can be drawn: with fewer, most draws repeat one or two
 RESAMPLES = 2000
 Scores = NDArray[np.float64]  # (P,), of policies
 
@@ -48,7 +49,8 @@ def rank(task: str, simulated: Scores, real: Scores) -> Ranking:
     for number in (pearson, spearman, mmrv):
         again = np.array([number(simulated[chosen], real[chosen]) for chosen in drawn])
         known = again[np.isfinite(again)]
-        low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else (math.nan, math.nan)
+        sure = len(real) >= ENOUGH and len(known)
+        low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if sure else (math.nan, math.nan)
         found.append(Measure(number(simulated, real), float(low), float(high)))
     return Ranking(task, len(real), *found)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,7 +60,8 @@ def kept(
                     judge.calibrate(everything)
                 told = _make(bridge, everything, frames, label, told, judges, workers)
     if told["stayed"]:
-        say_once(f"{told['stayed']} of {told['done']} redrawn moments changed too much and stay as they were.")
+        why = ", ".join(f"{count} by {name}" for name, count in told["why"].items())
+        say_once(f"{told['stayed']} of {told['done']} redrawn moments changed too much and stay as they were ({why}).")
     return np.memmap(frames, np.uint8, mode="r", shape=moments.frames.shape)
 
 
@@ -68,10 +70,10 @@ def _make(
     moments: Moments,
     frames: Path,
     label: Path,
-    told: dict[str, int],
+    told: dict[str, Any],
     judges: Sequence[Judge],
     workers: int,
-) -> dict[str, int]:
+) -> dict[str, Any]:
     size = moments.frames[:1].nbytes
     with open(frames, "r+b" if told["done"] else "w+b") as file:
         reserve(file.fileno(), size * len(moments))
@@ -80,9 +82,13 @@ def _make(
 
             def put(part: NDArray[np.int64], redrawn: NDArray[np.uint8]) -> None:
                 if judges:
-                    stays = lost(judges, moments.select(part), redrawn)
+                    said = lost(judges, moments.select(part), redrawn)
+                    stays: NDArray[np.bool_] = np.any(said, 1)
                     redrawn = np.where(stays[:, None, None, None, None], moments.frames[part], redrawn)
                     told["stayed"] += int(stays.sum())
+                    for judge, count in zip(judges, said.sum(0)):
+                        why = f"{judge.name} above {judge.most:.3g}"
+                        told["why"][why] = told["why"].get(why, 0) + int(count)
                 os.pwrite(file.fileno(), redrawn.tobytes(), int(part[0]) * size)
                 told["done"] = int(part[-1]) + 1
                 with whole(label) as temporary:
@@ -123,9 +129,9 @@ def _drawn(bridge: Bridge, moments: Moments, listed: Sequence[Task]) -> Generato
         yield drawn
 
 
-def _told(label: Path) -> dict[str, int]:
-    told: dict[str, int] = json.loads(label.read_text(encoding="utf-8")) if label.exists() else {}
-    return {"done": 0, "stayed": 0} | told
+def _told(label: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(label.read_text(encoding="utf-8")) if label.exists() else {}
+    return {"done": 0, "stayed": 0, "why": {}} | told
 
 
 def said(frames: NDArray[np.uint8]) -> str:

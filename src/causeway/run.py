@@ -129,6 +129,8 @@ def open_run(folder: Path, data: Path | None = None, cache: Path | None = None) 
     config.toml and part.safetensors are all that a robot needs of it; without the rest its data are of no use there.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigError(f"There is no folder {folder}.")
     if not (folder / "config.toml").exists():
         within = sorted(path.parent.name for path in folder.glob("*/config.toml"))
         beside = [path.parent.name for path in folder.parent.glob("*/config.toml")]

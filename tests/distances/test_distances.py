@@ -116,4 +116,4 @@ class Given(Look):
     def __init__(self, vectors: torch.Tensor | None = None, maps: list[torch.Tensor] | None = None):
         encoder: Encoder = pixels.Config().build()
         super().__init__(encoder, torch.zeros(1, 3, style.SIDE, style.SIDE))
-        self.__dict__ |= {"vectors": vectors, "maps": tuple(maps or ())}
+        self.__dict__["_seen"] = tuple(maps or ()), vectors

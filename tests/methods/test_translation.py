@@ -118,7 +118,7 @@ def test_it_begins_from_another_bridge(sides: tuple[Domain, Domain]) -> None:
 def test_too_few_pictures_are_told(sides: tuple[Domain, Domain]) -> None:
     source, target = sides
     one = replace(target, unlabelled=target.unlabelled.select(np.array([0])))
-    with pytest.raises(DataError, match=r"\[target\] holds 1 pictures to learn from"):
+    with pytest.raises(DataError, match=r"\[target\] holds 1 pictures\. A bridge learns from 2"):
         translation.Config().rehearse(source, one, started=False)
     with pytest.raises(DataError, match=r"\[target\] shots asks for 99 moments, but training has only 30"):
         translation.Config(shots=99).rehearse(source, target, started=False)

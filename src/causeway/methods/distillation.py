@@ -31,6 +31,7 @@ class Config:
     """Who learns, and of how much."""
 
     demonstrated: ClassVar[bool] = False  # pictures are all it learns from
+    taught: ClassVar[bool] = True  # by the bridge of the run that it begins from
 
     bridge: Any = field(default_factory=student.Config)  # what learns; it must have a ``change`` to train
     to: Literal["target", "source"] = "target"  # whose look the teacher gives

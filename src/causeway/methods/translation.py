@@ -48,7 +48,7 @@ class Config:
         for side in (source, target):
             if len(side.unlabelled) < FEWEST:
                 raise DataError(
-                    f"[{side.name}] holds {len(side.unlabelled)} pictures to learn from, too few for a bridge."
+                    f"[{side.name}] holds {len(side.unlabelled)} pictures. A bridge learns from {FEWEST} at least."
                 )
         theirs = target if self.to == "target" else source
         if self.shots != "all" and self.shots > len(theirs.unlabelled):
