@@ -119,6 +119,28 @@ def test_all_else_is_the_inner_bridge(moments: Callable[..., Moments]) -> None:
     assert "fog" in varied.conditions()
 
 
+class Remembering(Bridge):
+    """Counts what it saw of a clip."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images
+
+    def along(self, images: Tensor) -> Tensor:
+        self.past = (self.past or 0) + len(images)
+        return images
+
+
+def test_what_the_inner_bridge_remembers_is_swapped_with_it() -> None:
+    made, images = steady.Config().build(), moving(1, 0)
+    made.inner = Remembering()
+    pasts: dict[str, object] = {"left": None, "right": None}
+    for vehicle in ("left", "right", "left"):
+        made.past = pasts[vehicle]
+        made.along(images)
+        pasts[vehicle] = made.past
+    assert pasts["left"].inner == 2 and pasts["right"].inner == 1  # type: ignore[attr-defined]
+
+
 def test_clips_are_redrawn_in_order(moments: Callable[..., Moments]) -> None:
     torch.manual_seed(0)
     recorded = moments(40)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from causeway.bridges import Bridge, noise, student
 from causeway.data import Domain, Moments
+from causeway.encoders import Encoder, pixels
 from causeway.errors import ConfigError
 from causeway.methods import distillation
 from causeway.policies import cnn
@@ -72,6 +73,35 @@ def test_costs_by_hand(sides: tuple[Domain, Domain]) -> None:
     checked[..., 1::2] = -0.5
     terms = made.cost(distillation.Pictures(torch.zeros(1, 3, 16, 16), checked), 0.0).terms
     assert terms["places"].item() == pytest.approx(0.5) and terms["colours"].item() == pytest.approx(0)
+
+
+class Itself(Encoder):
+    """A picture is its own map."""
+
+    layers = ("picture",)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        return (pictures,)
+
+
+def test_textures_by_hand(sides: tuple[Domain, Domain]) -> None:
+    made = distillation.Config(encoder=pixels.Config()).build(*sides, 0, Sepia())
+    made.eyes = [Itself()]
+    black, grey, checked = -torch.ones(1, 3, 16, 16), torch.zeros(1, 3, 16, 16), torch.ones(1, 3, 16, 16)
+    checked[..., ::2] = -1
+
+    def textures(ours: Tensor, theirs: Tensor) -> float:
+        return made.cost(distillation.Pictures(ours, theirs), 0.0).terms["textures"].item()
+
+    assert textures(grey, grey) == 0
+    assert textures(black, grey) == pytest.approx((0.25 + 0.25) / 0.25), "places and means, in 0..1"
+    assert textures(grey, checked) == pytest.approx((0.25 + 0.25) / 0.5, rel=0.01), "places and spreads"
+    assert textures(checked.flip(3), checked) == pytest.approx(1 / 0.5), "places alone: as much texture elsewhere"
+    assert "textures" not in distillation.Config().build(*sides, 0, Sepia()).cost(made_of(grey), 0.0).terms
+
+
+def made_of(picture: Tensor) -> distillation.Pictures:
+    return distillation.Pictures(picture, picture)
 
 
 def test_a_new_student_changes_nothing() -> None:

@@ -5,7 +5,11 @@
     L = |student(x) - teacher(x)| + |blur(student(x)) - blur(teacher(x))|
 
 from these pairs, mirrored in half of all draws: the first term minds places, the second colours over larger ones, which
-few wrong pixels do not outvote.
+few wrong pixels do not outvote. What cannot be foreseen, as grain, such terms blur; an ``encoder`` adds
+
+    mean over its layers f of (|f(s) - f(t)|^2 + |mean f(s) - mean f(t)|^2 + |std f(s) - std f(t)|^2) / |f(t)|^2
+
+for the student's picture s and the teacher's t, of which the last two ask for as much texture, wherever it lies.
 """
 
 from collections.abc import Iterator
@@ -18,6 +22,7 @@ from torch import Tensor, nn
 
 from ..bridges import Bridge, sample, student
 from ..data import Domain, Spec
+from ..encoders import Encoder
 from ..errors import ConfigError
 from . import Cost, Method
 from .translation import Pictures
@@ -37,6 +42,7 @@ class Config:
     to: Literal["target", "source"] = "target"  # whose look the teacher gives
     pictures: int = 400  # that the teacher redraws; more are more diverse, and take the teacher's time
     batch: int = 16  # pairs a step
+    encoder: Any = None  # what sees whether textures are alike, which places alone are blind to; none is faster
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.pictures < 1:
@@ -70,6 +76,7 @@ class Distillation(Method):
         ours = source if config.to == "target" else target
         self.before = sample(ours.unlabelled, config.pictures)
         self.after = _taught(start, self.before)
+        self.eyes: list[Encoder] = [] if config.encoder is None else [config.encoder.build()]  # no part of it
 
     @property
     def part(self) -> nn.Module:
@@ -89,7 +96,8 @@ class Distillation(Method):
     def cost(self, batch: Any, progress: float) -> Cost:
         drawn = self.student.change(batch.ours)
         near, far = ((a - b).abs().mean() for a, b in ((drawn, batch.theirs), (_coarse(drawn), _coarse(batch.theirs))))
-        return Cost({"places": near, "colours": far})
+        seen = {"textures": _apart(self.eyes[0].to(drawn.device), drawn, batch.theirs)} if self.eyes else {}
+        return Cost({"places": near, "colours": far, **seen})
 
 
 @torch.no_grad()
@@ -99,6 +107,17 @@ def _taught(teacher: Bridge, pictures: Tensor) -> Tensor:
     teacher.clip(0)
     parts = [teacher(pictures[start : start + CHUNK, None])[:, 0] for start in range(0, len(pictures), CHUNK)]
     return torch.cat(parts)
+
+
+def _apart(eye: Encoder, drawn: Tensor, wanted: Tensor) -> Tensor:
+    """How far the maps of an encoder lie apart, place by place and in their statistics, relative to the wanted ones."""
+    layers = []
+    for ours, theirs in zip(eye((drawn.clamp(-1, 1) + 1) / 2), eye((wanted + 1) / 2)):
+        places = (ours - theirs).square().mean()
+        means = (ours.mean((2, 3)) - theirs.mean((2, 3))).square().mean()
+        spreads = (ours.std((2, 3)) - theirs.std((2, 3))).square().mean()
+        layers.append((places + means + spreads) / theirs.square().mean().clamp(min=1e-8))
+    return torch.stack(layers).mean()
 
 
 def _coarse(pictures: Tensor) -> Tensor:
