@@ -125,7 +125,7 @@ def test_folders_that_hold_no_bridge(tmp_path: Path, recordings: Path) -> None: 
     (tmp_path / "study" / "one" / "config.toml").touch()
     with pytest.raises(ConfigError, match=r"study is not a run: .* It holds the runs one\."):
         cli_gap.redraw(recordings / "source", tmp_path / "out", bridge=str(tmp_path / "study"))
-    with pytest.raises(ConfigError, match=r"There is no folder .*nothing"):
+    with pytest.raises(ConfigError, match=r"nothing is not a run: there is no such folder\."):
         cli_gap.redraw(recordings / "source", tmp_path / "out", bridge=str(tmp_path / "nothing"))
 
 

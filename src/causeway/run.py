@@ -129,13 +129,12 @@ def open_run(folder: Path, data: Path | None = None, cache: Path | None = None) 
     config.toml and part.safetensors are all that a robot needs of it; without the rest its data are of no use there.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise ConfigError(f"There is no folder {folder}.")
     if not (folder / "config.toml").exists():
         within = sorted(path.parent.name for path in folder.glob("*/config.toml"))
         beside = [path.parent.name for path in folder.parent.glob("*/config.toml")]
-        helps = f"It holds the runs {', '.join(within)}." if within else nearest(folder.name, beside)
-        raise ConfigError(f"{folder} is not a run: it has no config.toml. {helps}")
+        helps = f"It holds the runs {', '.join(within)}." if within else nearest(folder.name, beside) if beside else ""
+        what = "is not a run: it has no config.toml" if folder.is_dir() else "is not a run: there is no such folder"
+        raise ConfigError(f"{folder} {what}. {helps}".strip())
     tree, about = config.load(folder / "config.toml"), folder / "environment.json"
     if not about.exists():  # taken elsewhere
         return build(tree, folder, data or folder / "data", cache)
