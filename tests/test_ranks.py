@@ -76,7 +76,7 @@ def test_ranks_draw_at_random_apart() -> None:
 
 def test_two_ranks_stop_together(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
     log = tmp_path / "two" / "log.jsonl"
-    with started(running(file, tmp_path, recordings)) as process:
+    with started(command(file, tmp_path, recordings)) as process:
         until(partial(written, log, 20))
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         _, said = process.communicate(timeout=60)
@@ -88,7 +88,7 @@ def test_two_ranks_stop_together(file: Path, tmp_path: Path, recordings: Path) -
 
 @pytest.mark.parametrize("moment", ["at first", "at work"])
 def test_a_killed_run_leaves_no_rank_behind(moment: str, file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
-    with started(running(file, tmp_path, recordings)) as process:
+    with started(command(file, tmp_path, recordings)) as process:
         until(lambda: bool(children(process.pid)))
         if moment == "at work":
             until(partial(written, tmp_path / "two" / "log.jsonl", 20))
@@ -97,7 +97,7 @@ def test_a_killed_run_leaves_no_rank_behind(moment: str, file: Path, tmp_path: P
     until(lambda: not any(alive(pid) for pid in ranks))
 
 
-def running(file: Path, folder: Path, recordings: Path) -> list[str]:  # noqa: F811
+def command(file: Path, folder: Path, recordings: Path) -> list[str]:  # noqa: F811
     file.write_text(EXPERIMENT.split("[arms")[0].replace("seeds = [0]\n", "").replace("steps = 12", "steps = 30000"))
     command = [sys.executable, "-m", "causeway", "train", str(file), RANKS, "--data", str(recordings)]
     return [*command, "--folder", str(folder / "two"), "--cache", str(folder / "cache")]
