@@ -86,8 +86,7 @@ class Agent:
         if due.any():
             shown, *felt = (torch.from_numpy(part[due]) for part in seen)
             if self.remembers:
-                with torch.inference_mode():
-                    fresh = self._planned(self._followed(shown, due), felt[0], felt[1] if len(felt) > 1 else None)
+                fresh = self._planned(self._followed(shown, due), *felt)
             else:
                 fresh = self.plan(shown, *felt)
             if self.plans is None:
@@ -129,6 +128,7 @@ class Agent:
         """Whether its bridge makes use of what came before; the frames of a history do not follow one another."""
         return self.bridge.remembers and self.memory.history == 1
 
+    @torch.inference_mode()
     def _followed(self, images: Tensor, due: NDArray[np.bool_]) -> Tensor:
         """Pictures of the vehicles that are ``due``, redrawn each after what that one saw last."""
         device, drawn = self.policy.action_mean.device, []
@@ -138,7 +138,8 @@ class Agent:
             self.pasts[vehicle] = self.bridge.past
         return torch.cat(drawn)
 
-    def _planned(self, drawn: Tensor, state: Tensor, points: Tensor | None) -> NDArray[np.float32]:
+    @torch.inference_mode()
+    def _planned(self, drawn: Tensor, state: Tensor, points: Tensor | None = None) -> NDArray[np.float32]:
         device = self.policy.action_mean.device
         cloud = None if points is None else points.to(device)
         planned = self.policy.act(drawn, state.to(device), cloud)

@@ -87,8 +87,7 @@ def compare(
 
 def _tell_the_wrong_way(one: run.Run, asked: Asked) -> None:
     """A bridge redraws one side in the look of the other: say so where it is given what it is to look like."""
-    e = one.experiment
-    theirs = e.target if getattr(e.method, "to", "target") == "target" else e.source
+    _, theirs = run.crossed_sides(one.experiment)
     if theirs.dataset is not None and agreement.same_place(asked.a.dataset.root, theirs.dataset.root):
         say_once(f"{one.folder} gives pictures the look of {theirs.dataset.root}, which a already has.")
 
@@ -114,12 +113,10 @@ def _crops(asked: Asked, one: run.Run | None) -> tuple[Side, Side]:
     """Both sides, cut as the bridge's run cuts them unless they say how."""
     if one is None:
         return asked.a, asked.b
-    e = one.experiment
-    crops = e.source.crop, e.target.crop
-    ours, theirs = crops if getattr(e.method, "to", "target") == "target" else crops[::-1]
+    ours, theirs = run.crossed_sides(one.experiment)
     plain = asked.a.crop == Crop(), asked.b.crop == Crop()
-    a = replace(asked.a, crop=ours) if plain[0] else asked.a
-    return a, replace(asked.b, crop=theirs) if plain[1] else asked.b
+    a = replace(asked.a, crop=ours.crop) if plain[0] else asked.a
+    return a, replace(asked.b, crop=theirs.crop) if plain[1] else asked.b
 
 
 def _read(name: str, side: Side, picture: domain.Picture, cache: Path) -> Moments:

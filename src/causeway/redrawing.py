@@ -117,8 +117,8 @@ def _bridge(
     e = run.open_run(folder, data).experiment
     if asked.picture is not None or asked.crop != Crop():
         raise ConfigError(f"picture and crop: {folder} says its own. Leave them out.")
-    side = e.source if getattr(e.method, "to", "target") == "target" else e.target
-    return finished.bridge_of(folder), finished.word_of(folder), e.picture, side.crop
+    ours, _ = run.crossed_sides(e)
+    return finished.bridge_of(folder), finished.word_of(folder), e.picture, ours.crop
 
 
 def _as_recorded(dataset: Dataset, crop: Crop) -> domain.Picture:

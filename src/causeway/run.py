@@ -144,6 +144,12 @@ def open_run(folder: Path, data: Path | None = None, cache: Path | None = None) 
     return build(tree, folder, where, cache or (kept if kept.exists() else None))
 
 
+def crossed_sides(e: Experiment) -> tuple[domain.Config, domain.Config]:
+    """The side that the bridge of an experiment redraws, and the one whose look it gives."""
+    to_target = getattr(e.method, "to", "target") == "target"
+    return (e.source, e.target) if to_target else (e.target, e.source)
+
+
 def acts(method: Any) -> bool:
     """Whether a method (its Config) learns from demonstrations, and leaves a policy; else pictures are all it needs."""
     return bool(getattr(method, "demonstrated", True))
