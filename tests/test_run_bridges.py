@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causeway import findings, finished, gallery, judges, parts, report, results, run, running, splits, study
+from causeway import findings, finished, gallery, judges, parts, readings, report, results, run, running, splits, study
 from causeway.bridges import colors, recorded, style
 from causeway.errors import ConfigError, DataError
 from causeway.results import Row
@@ -94,6 +94,42 @@ def test_a_bridge_is_compared_with_the_baseline_on_the_same_halves(
     row = found["painted", "edges_changed"]
     assert row.against and row.against.value == pytest.approx(row.measure.value) and row.seeds == 2
     assert row.verdict == "worse" and len(row.by_seed) == 2 and found["none", "edges_changed"].against is None
+
+
+def test_a_bridge_is_measured_again_by_other_settings_and_not_learned_again(
+    planned: study.Study,
+    file: Path,  # noqa: F811
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+) -> None:
+    assert study.carry_out(planned, arms=["crossed"]) == []
+    made = of(planned, "painted").folder / "part.safetensors"
+    before, kept = made.stat().st_mtime_ns, made.parent / "config.toml"
+    settings = kept.read_text()
+    other = study.plan(file, tmp_path / "s", ["gap.pictures=7"], recordings, tmp_path / "cache")
+    assert of(other, "crossed").tested and not of(other, "painted").tested and of(planned, "painted").tested
+    assert study.carry_out(other, arms=["crossed"]) == []
+    found = readings.load(of(other, "painted").folder / "gap.npz")
+    assert found.counts == (7, 7) and made.stat().st_mtime_ns == before and kept.read_text() == settings
+    assert of(other, "painted").tested and not of(planned, "painted").tested
+    readings.save(made.parent / "gap.npz", found._replace(asked=""))  # as an earlier version did
+    assert of(planned, "painted").measured and not of(other, "painted").measured
+
+
+def test_the_encoder_that_judged_what_was_learned_from_stays(
+    file: Path,  # noqa: F811
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+) -> None:
+    file.write_text(
+        STUDY.replace('source.through = "painted"', 'source = { through = "painted", validator = "edges" }')
+    )
+    judged = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
+    other = ["gap.encoder=squeezenet", "gap.encoder.weights=w"]
+    again = study.plan(file, tmp_path / "s", other, recordings, tmp_path / "cache")
+    with pytest.raises(ConfigError, match=r"gap.encoder.name: pixels there, squeezenet now"):
+        run.refuse_other_settings(of(again, "crossed"), of(judged, "crossed").tree)
+    run.refuse_other_settings(of(again, "plain"), of(judged, "plain").tree)
 
 
 def test_what_others_redrew_is_read_again_where_it_changed(

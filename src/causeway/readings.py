@@ -42,6 +42,7 @@ class Report(NamedTuple):
     changed: Mapping[str, NDArray[np.float64]]  # by validator, how much the content of each picture of A changed
     channels: NDArray[np.float64]  # (D,) share of the distance of the mean features that each channel carries, A to B
     word: str = ""  # for the two sets and how they were looked at: reports of one word can be compared
+    asked: str = ""  # the settings that a run was measured by, in a line
 
 
 def about(value: float, drawn: NDArray[np.float64], bounds: tuple[float, float]) -> Measure:
@@ -89,7 +90,8 @@ def mean_of(each: NDArray[np.float64], half: NDArray[np.bool_]) -> float:
 
 def save(path: Path, report: Report) -> None:
     """A report as one ``.npz``: arrays, and a JSON line of everything else."""
-    head = {"encoder": report.encoder, "counts": report.counts, "changed": list(report.changed), "word": report.word}
+    head = {"encoder": report.encoder, "counts": report.counts, "changed": list(report.changed)}
+    head |= {"word": report.word, "asked": report.asked}
     head["readings"] = [each[:6] for each in report.readings.values()]
     arrays = {f"drawn/{number}": each.drawn for number, each in enumerate(report.readings.values())}
     arrays |= {f"changed/{name}": each for name, each in report.changed.items()} | {"channels": report.channels}
@@ -107,4 +109,11 @@ def load(path: Path) -> Report:
         )
         changed = {name: arrays[f"changed/{name}"] for name in head["changed"]}
         named, counts = {each.name: each for each in readings}, tuple(head["counts"])
-        return Report(head["encoder"], counts, named, changed, arrays["channels"], head.get("word", ""))
+        words = head.get("word", ""), head.get("asked", "")
+        return Report(head["encoder"], counts, named, changed, arrays["channels"], *words)
+
+
+def asked(path: Path) -> str:
+    """The settings, in a line, that the report in ``path`` was measured by; "" where an earlier version wrote it."""
+    with np.load(path) as arrays:
+        return str(json.loads(str(arrays["head"])).get("asked", ""))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import domain, finished, redraw, run
-from .bridges import Bridge, small
+from .bridges import BLENDS, Bridge
 from .bridges import conditions as weather
 from .cache import Crop
 from .datasets import Dataset
@@ -22,7 +22,7 @@ SETS = {  # named sets of conditions; a word that is in none is refused
     "weather": ("fog", "rain", "snow"),
     "time": ("dawn", "noon", "dusk", "night"),
     "season": ("spring", "autumn", "winter"),
-    "blend": small.BLENDS,  # how far to the other side's look, by a bridge that draws between
+    "blend": BLENDS,  # how far to the other side's look, or into the condition it stands with
 }
 
 

@@ -14,6 +14,7 @@ from . import (
     domain,
     environment,
     evaluate,
+    readings,
 )
 from .actions import direct
 from .bridges import identity
@@ -82,8 +83,17 @@ class Run:
 
     @property
     def measured(self) -> bool:
-        """Whether it was tested as a bridge is."""
-        return (self.folder / "gap.npz").exists()
+        """Whether it was tested as a bridge is, by the settings that ``gap`` has now."""
+        path = self.folder / "gap.npz"
+        if not path.exists():
+            return False
+        known = readings.asked(path) or _line(config.load(self.folder / "config.toml").get("gap"))
+        return known == self.asked
+
+    @property
+    def asked(self) -> str:
+        """How it is to be measured as a bridge, in a line."""
+        return _line(self.tree["gap"])
 
     @property
     def begun(self) -> bool:
@@ -173,20 +183,25 @@ def held(run: Run) -> Iterator[None]:
 
 def refuse_other_settings(run: Run, before: Tree) -> None:
     """Going on with other settings than a folder began with would make a result that nobody can repeat. What an older
-    version did not write down was as it is by default."""
+    version did not write down was as it is by default. How a bridge is measured has no part in how it is made."""
     with suppress(ConfigError):  # of what is no more, which is shown
         before = config.dump(config.structure(Experiment, before, ""))
-    old, new = flat(before), flat(run.tree)
+    e, old, new = run.experiment, flat(before), flat(run.tree)
+    own = "gap.encoder" if e.source.validator or e.target.validator else "-"  # what of [gap] a run is made with
     changed = [
         f"{k}: {old.get(k, 'unset')} there, {new.get(k, 'unset')} now"
         for k in sorted(old | new)
-        if old.get(k) != new.get(k)
+        if old.get(k) != new.get(k) and (k.startswith(own) or not k.startswith("gap."))
     ]
     if changed:
         raise ConfigError(
             f"{run.folder} was begun with other settings ({'; '.join(changed[:3])}{' ...' if changed[3:] else ''}). "
             "Choose another folder with --folder, or remove that one."
         )
+
+
+def _line(settings: Any) -> str:
+    return json.dumps(settings, sort_keys=True)
 
 
 def flat(tree: Tree, prefix: str = "") -> dict[str, Any]:

@@ -51,7 +51,7 @@ def work(run: Run) -> None:
             evaluate.save(run.folder / "target.npz", test(run, target))
         else:
             found = crossing.measure(bridge_of(run.folder), e.gap, e.method.to, source, target)
-            readings.save(run.folder / "gap.npz", found)
+            readings.save(run.folder / "gap.npz", found._replace(asked=run.asked))
 
 
 def train_part(run: Run, source: Domain, target: Domain) -> None:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from ..data import Moments
 from ..errors import ConfigError
 
+BLENDS = ("0.25", "0.5", "0.75", "1")  # conditions of those that draw between: the share of the way
+
 
 class Bridge(nn.Module, ABC):
     """A change of appearance. Its Config has ``build() -> Bridge``.

@@ -64,12 +64,15 @@ class Foundation(ABC):
         """Whether guidance sets the prompts against the negative ones."""
         return self.guidance > 1
 
-    def say(self, prompt: str, negative: str, instance: str) -> None:
-        """Encode the prompts, once; raise ConfigError where one is too long."""
-        for text in (prompt, instance, *([negative] if self.pulls else [])):
+    def say(self, prompt: str, negative: str, instance: str, origin: str = "", share: float = 1.0) -> None:
+        """Encode the prompts, once, and go ``share`` of the way from ``origin``; ConfigError where one is too long."""
+        for text in (prompt, instance, *([negative] if self.pulls else []), *([origin] if share < 1 else [])):
             self._refuse_too_long(text)
         with torch.no_grad():
             self.shown, self.called = self.told(prompt, negative), self.told(instance, "")
+            if share < 1:
+                begun = self.told(origin, negative)
+                self.shown = {name: torch.lerp(begun[name], value, share) for name, value in self.shown.items()}
 
     @abstractmethod
     def told(self, prompt: str, negative: str) -> Told:

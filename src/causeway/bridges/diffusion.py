@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError, nearest
-from . import Bridge, quantized
+from . import BLENDS, Bridge, quantized
 from ._foundations import Foundation
 from ._loading import accelerated, foundation, styled
 from ._memory import Memory
@@ -44,6 +44,7 @@ class Config:
 
     model: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"  # a folder that save_pretrained wrote, or a hub id
     prompt: str = ""  # what the other side looks like, in words
+    origin: str = ""  # what ours looks like, in words: where blends begin; "" begins them at the prompt alone
     negative_prompt: str = "patches, tiling, extra objects, distortion, blur"  # what it does not; nothing to LCM, FLUX
     image_prompt: str = ""  # file of one picture whose style is taken; "" takes none
     adapter: str = ""  # IP-Adapter that reads the image prompt: a folder, or a hub id (published "h94/IP-Adapter")
@@ -106,6 +107,7 @@ class Diffusion(Bridge):
         self._structure: Callable[[Tensor], Tensor] | None = None
         self._seed = 0  # of a clip's noise
         self._condition = ""  # that is added to the prompt
+        self._share = 1.0  # of the way there
         self._memory = Memory(config.skip)
 
     @property
@@ -125,13 +127,22 @@ class Diffusion(Bridge):
         self.past = None
 
     def conditions(self) -> tuple[str, ...]:
-        return tuple(CONDITIONS)
+        return (*CONDITIONS, *BLENDS)
 
     def vary(self, *conditions: str) -> None:
+        """Words are added to the prompt; a number goes that share of the way there: between the embeddings."""
         for each in conditions:
-            if each not in CONDITIONS:
-                raise ConfigError(f"there is no condition '{each}'. {nearest(each, CONDITIONS)}")
-        self._condition = ", ".join(CONDITIONS[each] for each in conditions)
+            if each not in self.conditions():
+                raise ConfigError(f"there is no condition '{each}'. {nearest(each, self.conditions())}")
+        words, shares = ([each for each in conditions if (each in BLENDS) == number] for number in (False, True))
+        if len(shares) > 1:
+            raise ConfigError(f"'{'+'.join(conditions)}' has {len(shares)} shares; one says how far to go.")
+        if shares and not (words or self.config.origin):
+            raise ConfigError(
+                f"blend={shares[0]} lies between two prompts: set the bridge's origin, or vary time=night+{shares[0]}."
+            )
+        self._condition = ", ".join(CONDITIONS[each] for each in words)
+        self._share = float(shares[0]) if shares else 1.0
         if self._foundation is not None:
             self._say(self._foundation)
 
@@ -218,7 +229,7 @@ class Diffusion(Bridge):
         c = self.config
         with torch.inference_mode(False), torch.no_grad():
             prompt = ", ".join(words for words in (c.prompt, self._condition) if words)
-            model.say(prompt, c.negative_prompt, c.instance or c.prompt)
+            model.say(prompt, c.negative_prompt, c.instance or c.prompt, c.origin or c.prompt, self._share)
 
 
 def resized(pictures: Tensor, size: tuple[int, int]) -> Tensor:

@@ -26,12 +26,11 @@ from ..data import Moments
 from ..datasets._disk import picture
 from ..encoders.autoencoder import STRIDE, Autoencoder, padded, read
 from ..errors import ConfigError, DataError, MissingExtra, nearest
-from . import Bridge, quantized, sample
+from . import BLENDS, Bridge, quantized, sample
 
 STEPS = 1000  # of the noise that is learned
 EDGES = 16  # channels that the edges of a picture are brought to at the latents' size
 GROUPS = 16  # of channels that are normalized together
-BLENDS = ("0.25", "0.5", "0.75", "1")  # conditions: how far to theirs
 SCHEDULERS = {"ddim": "DDIMScheduler", "dpm": "DPMSolverMultistepScheduler", "euler": "EulerDiscreteScheduler"}
 
 
