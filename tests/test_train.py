@@ -254,10 +254,15 @@ def test_a_method_without_batches_is_saved_as_it_was_prepared(tmp_path: Path) ->
     assert torch.load(tmp_path / "last.pt", weights_only=True)["method"]["weight"].tolist() == [7.0, 7.0]
 
 
-@pytest.mark.parametrize("setting", ["steps", "save_every", "log_every"])
-def test_a_count_of_nothing_is_refused(setting: str) -> None:
-    with pytest.raises(ConfigError, match="must be at least 1"):
-        plan(**{setting: 0})
+@pytest.mark.parametrize("setting", [{"steps": -1}, {"save_every": 0}, {"log_every": 0}])
+def test_a_count_of_nothing_is_refused(setting: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="save_every and log_every of 1 or more, and no negative steps"):
+        plan(**setting)
+
+
+def test_no_steps_leave_what_was_there(tmp_path: Path) -> None:
+    method = trained(tmp_path, steps=0)
+    assert method.weight.tolist() == [1.0, 2.0] and not method.weights
 
 
 @pytest.mark.parametrize("averaging", [-0.5, 1.5])

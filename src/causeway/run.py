@@ -55,6 +55,8 @@ class Experiment:
             raise ConfigError(f"needs execute between 1 and horizon = {self.horizon}, not {self.execute}.")
         if self.history < 1:
             raise ConfigError(f"needs history of 1 or more, not {self.history}.")
+        if not self.train.steps and (not self.start or getattr(self.method, "taught", False)):
+            raise ConfigError("train.steps = 0 leaves what another run left as it is: name that as start, or learn.")
         if self.target.through and self.bridge != identity.Config():
             raise ConfigError("target.through and bridge both redraw the camera's pictures. Name one of them.")
 

@@ -29,7 +29,7 @@ RANK = 0x9E3779B1  # between the random seeds of ranks: odd, since torch hears t
 class Training:
     """How long and how fast to learn."""
 
-    steps: int = 2000  # optimizer steps; schedules stretch with it
+    steps: int = 2000  # optimizer steps; schedules stretch with it; 0 leaves what start left
     learning_rate: float = 1e-3  # at its highest
     weight_decay: float = 1e-4  # pull of the weights to 0
     warmup: float = 0.02  # share of the steps over which the learning rate rises; it falls as a cosine afterwards
@@ -44,8 +44,8 @@ class Training:
     threads: int = 0  # CPU threads; 0 leaves torch's choice
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.save_every < 1 or self.log_every < 1:
-            raise ConfigError("steps, save_every and log_every must be at least 1.")
+        if self.steps < 0 or self.save_every < 1 or self.log_every < 1:
+            raise ConfigError("needs save_every and log_every of 1 or more, and no negative steps.")
         if self.learning_rate <= 0 or self.weight_decay < 0 or self.warmup < 0 or self.clip < 0 or self.devices < 1:
             raise ConfigError("needs learning_rate above 0, devices of 1 or more, and no negative number.")
         if not 0 <= self.averaging <= 1:
@@ -63,7 +63,7 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
     method.rank = fabric.global_rank
     method.prepare()
     weights = [weight for weight in method.parameters() if weight.requires_grad]
-    if not any(True for _ in zip(range(1), method.batches(0))):
+    if not settings.steps or not any(True for _ in zip(range(1), method.batches(0))):
         if fabric.is_global_zero:
             save(folder, method, None, None, settings.steps)
         return bool(fabric.is_global_zero)

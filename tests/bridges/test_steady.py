@@ -48,6 +48,19 @@ def unsteadiness(drawn: Tensor, images: Tensor) -> float:
     return float((drawn.float() - images.float()).mean((1, 2, 3, 4)).std())
 
 
+def test_a_bridge_that_was_learned_is_held_steady_afterwards() -> None:
+    learned, held = colors.Config().build(), steady.Config(bridge=colors.Config()).build()
+    learned.load_state_dict({name: torch.rand_like(value) for name, value in learned.state_dict().items()})
+    held.take(learned)
+    assert held.inner.state_dict().keys() == learned.state_dict().keys()
+    assert all(torch.equal(learned.state_dict()[name], value) for name, value in held.inner.state_dict().items())
+    again = steady.Config(bridge=colors.Config()).build()
+    again.take(held)
+    assert all(torch.equal(held.state_dict()[name], value) for name, value in again.state_dict().items())
+    with pytest.raises(RuntimeError):
+        held.take(student.Config().build())
+
+
 @pytest.mark.parametrize("step", [0, 3])
 def test_what_shakes_is_held_steady_where_things_move_too(step: int) -> None:
     torch.manual_seed(0)

@@ -35,6 +35,10 @@ class Bridge(nn.Module, ABC):
     def forward(self, images: Tensor) -> Tensor:
         """(B, V, 3, H, W) uint8 -> (B, V, 3, H, W) uint8."""
 
+    def take(self, other: nn.Module) -> None:
+        """Go on from ``other``, which another run left. Raises RuntimeError where it is of another layout."""
+        self.load_state_dict(other.state_dict())
+
     @property
     def remembers(self) -> bool:
         """Whether ``along`` makes anything else of a picture than it would without those before it."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..data import Moments
 from ..errors import ConfigError, MissingExtra
@@ -73,6 +73,10 @@ class Steady(Bridge):
     def begin(self) -> None:
         library()
         self.inner.begin()
+
+    def take(self, other: nn.Module) -> None:
+        """A bridge that was not held steady may be the inner one from now on."""
+        self.inner.take(other.inner if isinstance(other, Steady) else other)
 
     def calibrate(self, ours: Moments, theirs: Moments) -> None:
         self.inner.calibrate(ours, theirs)

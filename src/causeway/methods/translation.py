@@ -88,7 +88,7 @@ class Translation(Method):
             self.bridge.begin()
             self.bridge.calibrate(self.ours, self.theirs)
         else:
-            self.bridge.load_state_dict(start.state_dict())
+            self.bridge.take(start)
         self.bridge.prompt(self.ours)
 
     @property
