@@ -104,7 +104,7 @@ def test_evaluate_scores_a_run_on_anything_else(tmp_path: Path) -> None:
     ("raised", "sentence"),
     [
         (Interrupted("Stopped at step 4 and saved."), "Stopped at step 4 and saved."),
-        (KeyboardInterrupt(), "The same command goes on from the last checkpoint."),
+        (KeyboardInterrupt(), "The same command goes on from what was saved."),
     ],
 )
 def test_ctrl_c_ends_in_a_sentence(

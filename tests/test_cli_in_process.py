@@ -27,7 +27,7 @@ from causeway.metrics import Trace
 from recordings import write_csv, write_lerobot
 
 ONE = Path(__file__).parent / "one.toml"
-ON = "The same command goes on from the last checkpoint."
+ON = "The same command goes on from what was saved."
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False) or 0
         if code == 130:  # Typer makes this of KeyboardInterrupt
-            fail("Stopped. The same command goes on from the last checkpoint.", 130)
+            fail("Stopped. The same command goes on from what was saved.", 130)
         sys.exit(code)
     except OSError as error:
         plain = error.filename and error.strerror and not error.filename2

@@ -12,11 +12,12 @@ from rich.table import Table
 
 from . import catalog
 from .errors import ConfigError, nearest
+from .written import number
 
 
 def _interval(low: float, high: float, sign: str = "") -> str:
     """An interval, or a dash where there are too few episodes for one."""
-    return "–" if math.isnan(low) else f"[{low:{sign}.3f}, {high:{sign}.3f}]"
+    return "–" if math.isnan(low) else f"[{number(low, sign)}, {number(high, sign)}]"
 
 
 def listed(kind: str, name: str) -> None:
@@ -120,11 +121,11 @@ def rows(lines: Sequence[Any]) -> None:
     for row in lines:
         value, low, high = row.measure
         against = (
-            f"{row.against.value:+.3f} {_interval(row.against.low, row.against.high, '+')} {row.verdict}"
+            f"{number(row.against.value, '+')} {_interval(row.against.low, row.against.high, '+')} {row.verdict}"
             if row.against
             else ""
         )
-        table.add_row(row.arm, row.point, row.metric, f"{value:.3f}", _interval(low, high), against)
+        table.add_row(row.arm, row.point, row.metric, number(value), _interval(low, high), against)
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
@@ -142,7 +143,7 @@ def measures(
     for name, traces in named:
         for metric, (value, low, high) in measure([traces], metrics).items():
             version = str(metrics[metric].version)
-            table.add_row(name, metric, f"{value:.3f}", _interval(low, high), version)
+            table.add_row(name, metric, number(value), _interval(low, high), version)
             lines.append([name, metric, repr(value), repr(low), repr(high), version])
         crashed = [trace for trace in traces if trace.error]
         if crashed:
@@ -179,7 +180,7 @@ def ranked(rankings: Sequence[Any], path: Path | None) -> None:
     lines = [["task", "policies", *(f"{name}{end}" for name in numbers for end in ("", "_low", "_high"))]]
     for each in rankings:
         found = [getattr(each, name) for name in numbers]
-        cells = [f"{value:.3f} {_interval(low, high)}" for value, low, high in found]
+        cells = [f"{number(value)} {_interval(low, high)}" for value, low, high in found]
         table.add_row(each.task, str(each.policies), *cells)
         lines.append([each.task, str(each.policies), *(repr(float(n)) for measure in found for n in measure)])
     Console().print(table)

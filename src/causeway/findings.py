@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from . import written
 from .evaluate import Measure
 from .links import Planned
 from .metrics import Trace
@@ -240,9 +241,8 @@ def ends(traces: Sequence[Trace]) -> Counter[str]:
 
 
 def number(value: float) -> str:
-    """Three decimals, fewer where they would say nothing, and a minus as wide as a plus."""
-    decimals = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 0
-    return f"{value:,.{decimals}f}".replace("-", "−")
+    """A number with a minus as wide as a plus."""
+    return written.number(value).replace("-", "−")
 
 
 def sure(measure: Measure) -> bool:

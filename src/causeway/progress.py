@@ -1,6 +1,7 @@
 """What is told while work goes on: bars with rate and time left, on a terminal alone, and advice, once."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -12,6 +13,7 @@ from rich.text import Text
 
 T = TypeVar("T")
 
+QUIET_S = 20.0  # between lines where there is no terminal
 SAID: set[str] = set()  # advice given in this process
 
 
@@ -39,10 +41,20 @@ def bar() -> Progress:
 
 @contextmanager
 def counted(description: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """A bar, and the function that moves it on by so many."""
+    """A bar, and the function that moves it on by so many; where there is no terminal, a line now and then."""
+    done, last = 0, time.monotonic()
+
+    def advance(count: int) -> None:
+        nonlocal done, last
+        shown.advance(row, count)
+        done += count
+        if shown.disable and time.monotonic() - last > QUIET_S:
+            last = time.monotonic()
+            print(f"{description}: {done:,} of {total:,} {unit}", file=sys.stderr, flush=True)
+
     with bar() as shown:
         row = shown.add_task(description, total=total, unit=unit)
-        yield lambda count: shown.advance(row, count)
+        yield advance
 
 
 def track(items: Sequence[T], description: str, unit: str) -> Iterator[T]:

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from causeway import redraw
-from causeway.bridges import Bridge, colors, diffusion, steady, student
+from causeway.bridges import Bridge, colors, diffusion, identity, steady, student
 from causeway.data import Moments
 from causeway.errors import ConfigError, MissingExtra
 
@@ -43,6 +43,11 @@ def moving(count: int, step: int, seed: int = 0) -> Tensor:
     return torch.from_numpy(frames.astype(np.uint8))[:, None]
 
 
+def unchanged(**settings: float) -> steady.Config:
+    """What holds a bridge steady that changes nothing."""
+    return steady.Config(bridge=identity.Config(), **settings)
+
+
 def unsteadiness(drawn: Tensor, images: Tensor) -> float:
     """Spread over time of how much lighter a drawing is than its picture."""
     return float((drawn.float() - images.float()).mean((1, 2, 3, 4)).std())
@@ -68,7 +73,7 @@ def test_what_shakes_is_held_steady_where_things_move_too(step: int) -> None:
     held = {share: steady.Config(bridge=Shaken(), share=share).build().along(images) for share in (0.0, 0.7)}
     # an exponential mean of weight a = .3 has the spread sqrt(a / (2 - a)) = .42 of what it is a mean of
     assert unsteadiness(held[0.7], images) < 0.6 * unsteadiness(held[0.0], images)
-    sharp = steady.Config(share=0.7).build().along(images)
+    sharp = unchanged(share=0.7).build().along(images)
     assert (sharp.float() - images.float()).abs().mean() < 4, "it does not smear what moves"
 
 
@@ -87,35 +92,35 @@ def test_what_the_flow_does_not_explain_is_drawn_anew() -> None:
     images = moving(2, 0)
     images[1, ..., 20:40, 20:40] = 255 - images[1, ..., 20:40, 20:40] // 2  # something else stands there now
     drawn = torch.stack([torch.full_like(images[0], level) for level in (50, 150)])
-    made = steady.Config(share=0.6).build()
+    made = unchanged(share=0.6).build()
     made.inner.forward = lambda given: drawn  # type: ignore[method-assign, assignment]
     out = made.along(images)[1, 0].float()
     assert out[:, 24:36, 24:36].mean() > 140 and out[:, :10, :10].mean() == pytest.approx(90, abs=3)
-    other = steady.Config(share=0.6, tolerance=1e4).build()
+    other = unchanged(share=0.6, tolerance=1e4).build()
     other.inner.forward = lambda given: drawn  # type: ignore[method-assign, assignment]
     assert other.along(images)[1, 0].float().mean() == pytest.approx(90, abs=3), "unless everything is tolerated"
 
 
 def test_pictures_alone_know_nothing_of_one_another_and_cameras_not_of_each_other() -> None:
     images = torch.cat([moving(6, 1), moving(6, 2, seed=1)], 1)
-    made = steady.Config(share=0.6).build()
+    made = unchanged(share=0.6).build()
     assert torch.equal(made(images), images)
     both = made.along(images)
     for camera in (0, 1):
-        alone = steady.Config(share=0.6).build().along(images[:, camera : camera + 1])
+        alone = unchanged(share=0.6).build().along(images[:, camera : camera + 1])
         assert torch.equal(both[:, camera : camera + 1], alone)
-    twice = steady.Config(share=0.6).build()
+    twice = unchanged(share=0.6).build()
     parts = torch.cat([twice.along(images[:2]), twice.along(images[2:])])
     assert (parts.int() - both.int()).abs().max() <= 1, "however many are given at once"
     tiny = torch.randint(0, 255, (3, 1, 3, 5, 7), dtype=torch.uint8)
-    assert torch.equal(twice.along(tiny), steady.Config(share=0.6).build().along(tiny)), "others begin anew"
+    assert torch.equal(twice.along(tiny), unchanged(share=0.6).build().along(tiny)), "others begin anew"
 
 
 @pytest.mark.parametrize("size", [(5, 7), (8, 64), (48, 7), (24, 112), (30, 160), (33, 640)])
 def test_pictures_may_be_small_low_and_wide(size: tuple[int, int]) -> None:
     """OpenCV's flow ends the process on some of these."""
     images = torch.randint(0, 255, (3, 1, 3, *size), dtype=torch.uint8)
-    assert steady.Config().build().along(images).shape == images.shape
+    assert unchanged().build().along(images).shape == images.shape
     still = images[:1].expand(3, -1, -1, -1, -1)
     assert (steady.flow(*still[:2, 0].permute(0, 2, 3, 1).numpy()) == 0).all()
 
@@ -144,7 +149,7 @@ class Remembering(Bridge):
 
 
 def test_what_the_inner_bridge_remembers_is_swapped_with_it() -> None:
-    made, images = steady.Config().build(), moving(1, 0)
+    made, images = unchanged().build(), moving(1, 0)
     made.inner = Remembering()
     pasts: dict[str, object] = {"left": None, "right": None}
     for vehicle in ("left", "right", "left"):

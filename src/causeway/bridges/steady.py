@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..data import Moments
 from ..errors import ConfigError, MissingExtra
-from . import Bridge, identity
+from . import Bridge, colors
 
 SMALLEST = 32  # pixels of a side in which OpenCV looks for motion; with fewer on either it may crash
 NOTHING = -1e4  # a colour like no other
@@ -28,7 +28,7 @@ Picture = NDArray[np.float32]  # (H, W, 3) in 0..255
 class Config:
     """What redraws, and how much of the last drawing is kept."""
 
-    bridge: Any = field(default_factory=identity.Config)  # what redraws
+    bridge: Any = field(default_factory=colors.Config)  # what redraws
     share: float = 0.6  # of the last drawing where nothing but motion changed; raising it is steadier, and blurs
     tolerance: float = 12.0  # grey levels of 255 by which a place may differ and still be the same place
 
