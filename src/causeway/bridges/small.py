@@ -41,7 +41,7 @@ class Config:
     autoencoder: str = "random"  # folder of a tiny autoencoder's two files; "random" is for trials
     widths: tuple[int, ...] = (64, 128)  # channels of each level of the U-Net; more learn more, slower
     structure: Literal["edges", "none"] = "edges"  # what of a picture is kept by being told to the U-Net
-    strength: float = 0.5  # how noisy a picture is made, 0..1; raising it changes more, and in the end the content
+    strength: float = 0.3  # how noisy a picture is made, 0..1; raising it changes more, and in the end the content
     guidance: float = 2.0  # how hard the other domain is pulled towards; 1 does not pull
     steps: int = 8  # from pure noise to a picture; strength * steps of them are done
     scheduler: Literal["ddim", "dpm", "euler"] = "dpm"  # of these steps
