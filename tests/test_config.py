@@ -56,6 +56,12 @@ def test_what_is_wrong_is_said(change: str, sentence: str, tmp_path: Path) -> No
         config.structure(Experiment, config.load(file, [change]), "")
 
 
+def test_a_student_that_takes_no_step_is_refused() -> None:
+    tree = {"method": {"name": "distillation"}, "start": "there", "train": {"steps": 0}}
+    with pytest.raises(ConfigError, match=r"A student has to learn: give it train.steps of 1 or more"):
+        config.structure(Experiment, tree, "")
+
+
 def test_a_place_that_is_none_is_refused() -> None:
     assert config.fill(["{data}/x", 3], {"data": "here"}) == ["here/x", 3]
     with pytest.raises(ConfigError, match=r"'\{dta\}/x': there is no place \{dta\}. Did you mean 'data'\?"):

@@ -71,6 +71,21 @@ def test_by_a_run_at_its_size(file: Path, tmp_path: Path, recordings: Path) -> N
         cli_gap.redraw(recordings / "source", tmp_path / "other", bridge=str(painted), vary=["weather=fog"])
 
 
+def test_conditions_that_do_not_go_together_are_told_before_anything_is_redrawn(
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def vary(self: conditions.Conditions, *words: str) -> None:
+        if len(words) > 1:
+            raise ConfigError("they do not")
+
+    monkeypatch.setattr(conditions.Conditions, "vary", vary)
+    with pytest.raises(ConfigError, match="they do not"):
+        cli_gap.redraw(recordings / "source", tmp_path / "out", bridge="conditions", vary=["weather=fog,fog+night"])
+    assert not (tmp_path / "cache").exists()
+
+
 def test_stopped_half_way_the_same_command_goes_on(
     tmp_path: Path,
     recordings: Path,  # noqa: F811

@@ -107,7 +107,8 @@ def test_the_context_warns_of_few_seeds_and_of_a_runner_up() -> None:
 
 
 def planned(arm: str, seed: int, error: str = "", tested: bool = False) -> Any:
-    run = type("R", (), {"error": error, "tested": tested, "experiment": type("E", (), {"seed": seed})})
+    experiment = type("E", (), {"seed": seed})
+    run = type("R", (), {"error": error, "tested": tested, "folder": Path("none"), "experiment": experiment})
     return type("P", (), {"arm": arm, "label": "limit=4", "run": run})
 
 

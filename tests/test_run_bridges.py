@@ -1,14 +1,31 @@
 """Studies in which bridges are learned, measured, and used by other arms."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from causeway import findings, finished, gallery, judges, parts, readings, report, results, run, running, splits, study
+from causeway import (
+    findings,
+    finished,
+    gallery,
+    judges,
+    parts,
+    progress,
+    readings,
+    report,
+    results,
+    run,
+    running,
+    splits,
+    study,
+)
 from causeway.bridges import colors, recorded, style
-from causeway.errors import ConfigError, DataError
+from causeway.errors import ConfigError, DataError, MissingExtra
 from causeway.results import Row
 from test_run import WITHOUT_METHOD, file, recordings  # noqa: F401
 
@@ -101,7 +118,10 @@ def test_a_bridge_is_measured_again_by_other_settings_and_not_learned_again(
     file: Path,  # noqa: F811
     tmp_path: Path,
     recordings: Path,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(progress, "SAID", set())
     assert study.carry_out(planned, arms=["crossed"]) == []
     made = of(planned, "painted").folder / "part.safetensors"
     before, kept = made.stat().st_mtime_ns, made.parent / "config.toml"
@@ -112,7 +132,11 @@ def test_a_bridge_is_measured_again_by_other_settings_and_not_learned_again(
     found = readings.load(of(other, "painted").folder / "gap.npz")
     assert found.counts == (7, 7) and made.stat().st_mtime_ns == before and kept.read_text() == settings
     assert of(other, "painted").tested and not of(planned, "painted").tested
-    readings.save(made.parent / "gap.npz", found._replace(asked=""))  # as an earlier version did
+    assert capsys.readouterr().err.count("painted-s0 was measured by other [gap] settings, and is measured again") == 1
+    silent = report._silent(planned, [], [], [p.arm for p in planned.runs])
+    assert ("painted", "", "no number: measured by other [gap] settings; causeway run measures it again") in silent
+    readings.save(made.parent / "gap.npz", found._replace(asked=""))  # as an earlier version did, without a setting
+    kept.write_text("".join(line for line in settings.splitlines(True) if "pictures = 1000" not in line))
     assert of(planned, "painted").measured and not of(other, "painted").measured
 
 
@@ -130,6 +154,45 @@ def test_the_encoder_that_judged_what_was_learned_from_stays(
     with pytest.raises(ConfigError, match=r"gap.encoder.name: pixels there, squeezenet now"):
         run.refuse_other_settings(of(again, "crossed"), of(judged, "crossed").tree)
     run.refuse_other_settings(of(again, "plain"), of(judged, "plain").tree)
+
+
+TAKEN = f"""
+[arms.held]
+start = "painted"
+train.steps = 0
+method = {{ name = "translation", bridge = {{ name = "steady", bridge = {{ name = "colors", pictures = 20 }} }} }}
+[arms.behind]
+start = "plain"
+train.steps = 0
+target.through = "back"
+{POLICY}
+"""
+
+
+def test_what_another_run_left_is_taken_as_it_is(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    file.write_text(STUDY + TAKEN)
+    made = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
+    assert study.carry_out(made, arms=["held", "behind"]) == []
+    for taken, left, inner in (("held", "painted", "inner."), ("behind", "plain", "")):
+        one, other = (load_file(of(made, arm).folder / "part.safetensors") for arm in (taken, left))
+        assert one.keys() == {inner + name for name in other}
+        assert all(torch.equal(one[inner + name], value) for name, value in other.items())
+    plain, behind = (of(made, arm).traces[0].actions for arm in ("plain", "behind"))
+    assert not np.array_equal(plain, behind), "the camera's pictures are redrawn"
+
+
+def test_a_library_that_is_missing_is_told_before_anything_is_learned(
+    file: Path,  # noqa: F811
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file.write_text(STUDY + TAKEN)
+    made = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MissingExtra, match=r"opencv-python-headless"):
+        study.carry_out(made, arms=["held"])
+    assert not of(made, "painted").begun
 
 
 def test_what_others_redrew_is_read_again_where_it_changed(

@@ -261,8 +261,13 @@ def test_a_count_of_nothing_is_refused(setting: dict[str, int]) -> None:
 
 
 def test_no_steps_leave_what_was_there(tmp_path: Path) -> None:
-    method = trained(tmp_path, steps=0)
+    class Careful(Plain):
+        def prepare(self) -> None:
+            raise AssertionError("there is nothing to prepare for")
+
+    method = trained(tmp_path, steps=0, method=Careful())
     assert method.weight.tolist() == [1.0, 2.0] and not method.weights
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 0
 
 
 @pytest.mark.parametrize("averaging", [-0.5, 1.5])

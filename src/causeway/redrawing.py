@@ -79,6 +79,7 @@ def write(
         if others := [each for each in condition.split("+") if each not in bridge.conditions()]:
             known = ", ".join(bridge.conditions()) or "none: it redraws in one way"
             raise ConfigError(f"--vary: this bridge knows no '{others[0]}'. It knows {known}.")
+        bridge.vary(*condition.split("+"))  # which refuses what does not go together, before anything is done
     place = cache or destination.parent / "cache"
     recorded = domain.read("dataset", dataset, crop, picture, 1, place)
     judges, judged = finished.judges_of(asked.validator, asked.gap.encoder, asked.witness)

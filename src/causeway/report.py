@@ -173,7 +173,9 @@ def _silent(
         elif fault := findings.fault(p):
             found[key] = f"failed: {fault}"
         else:
-            found.setdefault(key, "no number: not run yet")
+            other = (p.run.folder / "gap.npz").exists()
+            why = "measured by other [gap] settings; causeway run measures it again" if other else "not run yet"
+            found.setdefault(key, f"no number: {why}")
     return [(arm, point, why) for (arm, point), why in sorted(found.items(), key=lambda pair: order.index(pair[0][0]))]
 
 

@@ -55,7 +55,9 @@ class Experiment:
             raise ConfigError(f"needs execute between 1 and horizon = {self.horizon}, not {self.execute}.")
         if self.history < 1:
             raise ConfigError(f"needs history of 1 or more, not {self.history}.")
-        if not self.train.steps and (not self.start or getattr(self.method, "taught", False)):
+        if not self.train.steps and getattr(self.method, "taught", False):
+            raise ConfigError("A student has to learn: give it train.steps of 1 or more.")
+        if not self.train.steps and not self.start:
             raise ConfigError("train.steps = 0 leaves what another run left as it is: name that as start, or learn.")
         if self.target.through and self.bridge != identity.Config():
             raise ConfigError("target.through and bridge both redraw the camera's pictures. Name one of them.")
@@ -89,13 +91,16 @@ class Run:
         path = self.folder / "gap.npz"
         if not path.exists():
             return False
-        known = readings.asked(path) or _line(config.load(self.folder / "config.toml").get("gap"))
-        return known == self.asked
+        known = readings.asked(path)
+        asked = json.loads(known) if known else config.load(self.folder / "config.toml").get("gap", {})
+        with suppress(ConfigError):  # of what is no more
+            asked = config.dump(config.structure(Comparison, asked, "gap"))
+        return bool(asked == self.tree["gap"])
 
     @property
     def asked(self) -> str:
         """How it is to be measured as a bridge, in a line."""
-        return _line(self.tree["gap"])
+        return json.dumps(self.tree["gap"])
 
     @property
     def begun(self) -> bool:
@@ -189,21 +194,17 @@ def refuse_other_settings(run: Run, before: Tree) -> None:
     with suppress(ConfigError):  # of what is no more, which is shown
         before = config.dump(config.structure(Experiment, before, ""))
     e, old, new = run.experiment, flat(before), flat(run.tree)
-    own = "gap.encoder" if e.source.validator or e.target.validator else "-"  # what of [gap] a run is made with
+    judged = bool(e.source.validator or e.target.validator)  # by what the encoder sees
     changed = [
         f"{k}: {old.get(k, 'unset')} there, {new.get(k, 'unset')} now"
         for k in sorted(old | new)
-        if old.get(k) != new.get(k) and (k.startswith(own) or not k.startswith("gap."))
+        if old.get(k) != new.get(k) and (not k.startswith("gap.") or (judged and k.startswith("gap.encoder")))
     ]
     if changed:
         raise ConfigError(
             f"{run.folder} was begun with other settings ({'; '.join(changed[:3])}{' ...' if changed[3:] else ''}). "
             "Choose another folder with --folder, or remove that one."
         )
-
-
-def _line(settings: Any) -> str:
-    return json.dumps(settings, sort_keys=True)
 
 
 def flat(tree: Tree, prefix: str = "") -> dict[str, Any]:

@@ -8,6 +8,7 @@ from . import agreement, crossing, domain, evaluate, parts, ranks, readings, spl
 from .data import Domain
 from .errors import ConfigError
 from .finished import BRIDGE, bridge_of, judges_of, load_part, test, word_of
+from .progress import say_once
 from .run import Run, acts, held
 from .train import train
 
@@ -50,6 +51,8 @@ def work(run: Run) -> None:
         if acts(e.method):
             evaluate.save(run.folder / "target.npz", test(run, target))
         else:
+            if (run.folder / "gap.npz").exists():
+                say_once(f"{run.folder.name} was measured by other [gap] settings, and is measured again.")
             found = crossing.measure(bridge_of(run.folder), e.gap, e.method.to, source, target)
             readings.save(run.folder / "gap.npz", found._replace(asked=run.asked))
 

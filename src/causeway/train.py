@@ -61,7 +61,8 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     method.to(fabric.device)
     method.rank = fabric.global_rank
-    method.prepare()
+    if settings.steps:
+        method.prepare()
     weights = [weight for weight in method.parameters() if weight.requires_grad]
     if not settings.steps or not any(True for _ in zip(range(1), method.batches(0))):
         if fabric.is_global_zero:

@@ -53,6 +53,13 @@ def test_a_blend_begins_at_the_origin(tiny: Tiny) -> None:
     )
 
 
+def test_a_share_of_a_condition_begins_at_the_prompt_whatever_the_origin(tiny: Tiny) -> None:
+    one, other = tiny(origin="a simulation"), tiny()
+    for each in (one, other):
+        each.vary("night", "0.5")
+    assert torch.equal(one(pictures()), other(pictures()))
+
+
 def test_a_blend_without_two_ends_is_refused(tiny: Tiny) -> None:
     with pytest.raises(ConfigError, match=r"set the bridge's origin, or vary time=night\+0\.5"):
         tiny().vary("0.5")

@@ -174,4 +174,4 @@ def test_settings_and_libraries_that_are_missing(monkeypatch: pytest.MonkeyPatch
             steady.Config(**wrong)  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(MissingExtra, match=r"needs opencv-python-headless.*steady"):
-        steady.Config().build().begin()
+        steady.Config().build()

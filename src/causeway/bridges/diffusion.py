@@ -44,7 +44,7 @@ class Config:
 
     model: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"  # a folder that save_pretrained wrote, or a hub id
     prompt: str = ""  # what the other side looks like, in words
-    origin: str = ""  # what ours looks like, in words: where blends begin; "" begins them at the prompt alone
+    origin: str = ""  # what ours looks like, in words: where a blend that names no condition begins
     negative_prompt: str = "patches, tiling, extra objects, distortion, blur"  # what it does not; nothing to LCM, FLUX
     image_prompt: str = ""  # file of one picture whose style is taken; "" takes none
     adapter: str = ""  # IP-Adapter that reads the image prompt: a folder, or a hub id (published "h94/IP-Adapter")
@@ -229,7 +229,8 @@ class Diffusion(Bridge):
         c = self.config
         with torch.inference_mode(False), torch.no_grad():
             prompt = ", ".join(words for words in (c.prompt, self._condition) if words)
-            model.say(prompt, c.negative_prompt, c.instance or c.prompt, c.origin or c.prompt, self._share)
+            origin = c.prompt if self._condition else c.origin
+            model.say(prompt, c.negative_prompt, c.instance or c.prompt, origin, self._share)
 
 
 def resized(pictures: Tensor, size: tuple[int, int]) -> Tensor:

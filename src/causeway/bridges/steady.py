@@ -53,6 +53,7 @@ class Steady(Bridge):
 
     def __init__(self, config: Config):
         super().__init__()
+        library()
         self.config: Config = config
         self.inner: Bridge = config.bridge.build()
         self.frozen = self.inner.frozen
@@ -71,7 +72,6 @@ class Steady(Bridge):
         return True
 
     def begin(self) -> None:
-        library()
         self.inner.begin()
 
     def take(self, other: nn.Module) -> None:

@@ -17,9 +17,9 @@ from . import Bridge, redrawn
 class Config:
     """How much it can learn, and how fast it is."""
 
-    width: int = 32  # channels; doubling it learns more and is nearly four times slower
-    blocks: int = 4  # residual blocks; each sees 4 * fold pixels farther
-    fold: int = 2  # side of the square of pixels that become channels; 4 draws coarser, nearly four times faster
+    width: int = 48  # channels; doubling it learns more and is nearly four times slower
+    blocks: int = 3  # residual blocks; each sees 4 * fold pixels farther
+    fold: int = 4  # side of the square of pixels that become channels; 2 draws finer, nearly four times slower
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.blocks < 0 or self.fold < 1:

@@ -55,8 +55,9 @@ class Config:
             raise DataError(
                 f"[{theirs.name}] shots asks for {self.shots} moments, but training has only {len(theirs.unlabelled)}."
             )
+        bridge = self.part_for(target.spec)
         if not started:
-            self.part_for(target.spec).begin()
+            bridge.begin()
 
     def build(self, source: Domain, target: Domain, seed: int, start: nn.Module | None = None) -> "Translation":
         return Translation(self, source, target, seed, start)
