@@ -23,6 +23,7 @@ from causeway.agent import Agent
 from causeway.bridges import Bridge
 from causeway.cache import Crop
 from causeway.data import Domain, Moments, Spec
+from causeway.datasets import Episode
 from causeway.errors import ConfigError, DataError
 from causeway.monitors import limits, none
 from worlds import OTHERS, Worlds
@@ -230,6 +231,9 @@ class Anything:
 
     root = "elsewhere"
 
+    def __init__(self, *episodes: str):
+        self.episodes = [Episode(name, *[np.zeros((2, 1), np.float32)] * 3) for name in episodes]
+
     def build(self) -> "Anything":
         return self
 
@@ -256,8 +260,11 @@ def test_scores_on_what_was_learned_from_are_said_to_be_no_test(
     recorded_as(monkeypatch, moments(20, state=0))
     finished.test_on_recordings(trained, Anything())
     assert capsys.readouterr().err == ""
-    target = replace(trained.experiment.target, dataset=Anything())
-    finished.test_on_recordings(replace(trained, experiment=replace(trained.experiment, target=target)), Anything())
+    target = replace(trained.experiment.target, dataset=Anything("one", "two"))
+    learned = replace(trained, experiment=replace(trained.experiment, target=target))
+    finished.test_on_recordings(learned, Anything("three"))
+    assert capsys.readouterr().err == "", "another recording of the same folder"
+    finished.test_on_recordings(learned, Anything("two", "three"))
     assert "elsewhere is what this run learned from, all or in part" in capsys.readouterr().err
 
 

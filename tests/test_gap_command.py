@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causeway import cli_gap
+from causeway import cli_gap, progress
 from causeway.errors import ConfigError, DataError
 
 SIZE = ["picture.height=24", "picture.width=32", "gap.resamples=20"]
@@ -39,6 +39,25 @@ def test_two_folders_and_what_another_program_made_of_the_first(
     page = (out / "gap.html").read_text()
     assert "by_another closes" in page and "colours and textures alone" in page and page.count("data:image/jpeg") > 20
     assert "frechet_floor" in capsys.readouterr().out
+
+
+def test_where_there_is_no_gap_none_is_said_to_be_closed(tmp_path: Path) -> None:
+    a, twin, again = folder(tmp_path / "a", 0), folder(tmp_path / "twin", 1), folder(tmp_path / "again", 2)
+    cli_gap.gap(a, twin, [*SIZE, "gap.stretch_s=0.3"], through=again, folder=tmp_path / "out")
+    page = (tmp_path / "out" / "gap.html").read_text()
+    assert "No gap is shown by" in page and "again closes" not in page
+
+
+def test_what_was_cut_otherwise_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SAID", set())
+    a, b = folder(tmp_path / "sim", 0), folder(tmp_path / "real", 90)
+    cut = folder(tmp_path / "cut", 80, size=(32, 18))
+    cli_gap.gap(a, b, [*SIZE, "a.crop.top=0.25"], through=cut, folder=tmp_path / "out")
+    assert capsys.readouterr().err == ""
+    cli_gap.gap(a, b, SIZE, through=cut, folder=tmp_path / "out")
+    assert "pictures of 32x18, which a's of 32x24 do not fit" in capsys.readouterr().err
 
 
 def test_scores_of_policies_stand_on_the_page(tmp_path: Path) -> None:

@@ -24,12 +24,18 @@ class Names(NamedTuple):
 
 def refuse_overlap(name: str, train: Dataset, test: Dataset) -> None:
     """What is trained on cannot be the test."""
-    shared = {episode.name for episode in train.episodes} & {episode.name for episode in test.episodes}
-    if shared and same_place(train.root, test.root):
+    if both := shared(train, test):
         raise DataError(
-            f"[{name}] dataset and test_dataset share {len(shared)} episodes of {train.root}, such as "
-            f"'{min(shared)}'. Leave test_dataset out to hold some back, or select others."
+            f"[{name}] dataset and test_dataset share {len(both)} episodes of {train.root}, such as "
+            f"'{min(both)}'. Leave test_dataset out to hold some back, or select others."
         )
+
+
+def shared(one: Dataset, other: Dataset) -> set[str]:
+    """The names of episodes that both hold, where they lie in one folder."""
+    if not same_place(one.root, other.root):
+        return set()
+    return {episode.name for episode in one.episodes} & {episode.name for episode in other.episodes}
 
 
 def same_place(one: str, other: str) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from . import acting, agreement, config, domain, finished, parts, redraw, run
 from .cache import Crop
 from .data import Moments
+from .datasets import Dataset
 from .errors import ConfigError, DataError
 from .gap import Comparison, chosen
 from .gap import compare as measured
@@ -18,6 +19,7 @@ from .halves import Halves
 from .progress import say_once
 from .readings import Report
 
+CUT = 0.05  # by which shapes of pictures may differ
 SIZE = domain.Picture(height=144, width=256)  # of pictures that no run says the size of
 
 
@@ -76,7 +78,7 @@ def compare(
         _tell_the_wrong_way(one, asked)
         redrawn = redraw.through(finished.bridge_of(one.folder), ours)
     elif through:
-        redrawn = _by_another(redrawn_as, through, sides[0], picture, cache)[ours.rows]
+        redrawn = _by_another(redrawn_as, through, a, sides[0], picture, cache)[ours.rows]
     report = measured(asked.gap, tools, ours, theirs, redrawn)
     if agent is not None and policy is not None:
         halves = Halves(ours, theirs, asked.gap.stretch_s, asked.gap.resamples)
@@ -124,7 +126,9 @@ def _read(name: str, side: Side, picture: domain.Picture, cache: Path) -> Moment
     return domain.first(read, side.episodes, name)
 
 
-def _by_another(name: str, folder: Path, ours: Moments, picture: domain.Picture, cache: Path) -> NDArray[np.uint8]:
+def _by_another(
+    name: str, folder: Path, a: Side, ours: Moments, picture: domain.Picture, cache: Path
+) -> NDArray[np.uint8]:
     dataset: Any = config.component("dataset", {"name": name, "root": str(folder)}).build()
     frames = domain.read("through", dataset, Crop(), picture, 1, cache).frames
     if frames.shape != ours.frames.shape:
@@ -132,4 +136,17 @@ def _by_another(name: str, folder: Path, ours: Moments, picture: domain.Picture,
             f"{folder} holds {len(frames)} moments, but a holds {len(ours.frames)}: each stands for one of those, "
             "in their order."
         )
+    _tell_another_cut(folder, dataset, a)
     return frames
+
+
+def _tell_another_cut(folder: Path, dataset: Dataset, a: Side) -> None:
+    """Pictures are brought to one size: where theirs were cut otherwise, what changed would be where things are."""
+    height, width = next(a.dataset.build().frames(0)).shape[1:3]
+    left, upper, right, lower = a.crop.box(height, width)
+    theirs = next(dataset.frames(0)).shape[1:3]
+    if abs((lower - upper) * theirs[1] / ((right - left) * theirs[0]) - 1) > CUT:
+        say_once(
+            f"{folder} holds pictures of {theirs[1]}x{theirs[0]}, which a's of {right - left:.0f}x{lower - upper:.0f} "
+            "do not fit: if they were cut when they were redrawn, cut a's likewise, such as a.crop.top=0.27."
+        )

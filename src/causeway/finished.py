@@ -81,7 +81,8 @@ def test_on_recordings(run: Run, dataset: Any) -> list[Trace]:
     shown = dataset.build(), e.target.crop, e.picture, e.horizon, run.cache
     recorded = domain.read("dataset", *shown, history=e.history)
     learned = [side.dataset for side in (e.source, e.target) if side.dataset is not None]
-    if any(agreement.same_place(shown[0].root, each.root) for each in learned):
+    near = [each for each in learned if agreement.same_place(shown[0].root, each.root)]  # others may not be here
+    if any(agreement.shared(shown[0], each.build()) for each in near):
         say_once(f"{shown[0].root} is what this run learned from, all or in part: how it does there is no test of it.")
     agent = deploy(run)
     agreement.refuse_other_policy(*parts.fits(run.folder), recorded, parts.rate_hz(run.folder))

@@ -18,6 +18,8 @@ from .disk import whole
 from .errors import ConfigError
 from .policies import Policy
 
+REASON = 160  # letters of what torch says: it names every layer
+
 
 def save(folder: Path, part: nn.Module, target: Domain) -> None:
     """Write ``part``, trained to work in ``target``; with config.toml it is all an Agent needs."""
@@ -81,8 +83,9 @@ def digest(folder: Path) -> str:
 
 
 def reason(error: RuntimeError) -> str:
-    """The last line of what torch says of weights that do not fit, in brackets."""
-    return "(" + str(error).split("\n\t")[-1].strip() + ")"
+    """The last line of what torch says of weights that do not fit, in brackets, as much of it as is of use."""
+    said = str(error).split("\n\t")[-1].strip()
+    return f"({said[:REASON]}{' ...' if len(said) > REASON else ''})"
 
 
 def _head(folder: Path) -> dict[str, Any]:

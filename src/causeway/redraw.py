@@ -40,13 +40,19 @@ def through(bridge: Bridge, moments: Moments) -> NDArray[np.uint8]:
 
 
 def kept(
-    bridge: Bridge, moments: Moments, folder: Path, word: str, judges: Sequence[Judge] = (), workers: int = 1
+    bridge: Bridge,
+    moments: Moments,
+    folder: Path,
+    word: str,
+    judges: Sequence[Judge] = (),
+    workers: int = 1,
+    name: str = "",
 ) -> NDArray[np.uint8]:
     """All M frames behind ``moments`` as the bridge redraws them, (M, V, 3, H, W), as a map of a file in ``folder``.
 
     The file is made once for each set of frames and ``word``, which stands for the bridge and its judges. Stopped
-    half-way, it is gone on with; what one of these does not let pass stays as it was, and how often is said. More than
-    one of ``workers`` are processes of Ray.
+    half-way, it is gone on with; what one of these does not let pass stays as it was, and how often is said, of what
+    has a ``name`` under that. More than one of ``workers`` are processes of Ray.
     """
     everything = replace(moments, rows=np.arange(len(moments.frames)))
     key = hashlib.sha256(f"{word} {said(moments.frames)}".encode()).hexdigest()[:16]
@@ -59,9 +65,10 @@ def kept(
                 for judge in judges:
                     judge.calibrate(everything)
                 told = _make(bridge, everything, frames, label, told, judges, workers)
-    if told["stayed"]:
-        why = ", ".join(f"{count} by {name}" for name, count in told["why"].items())
-        say_once(f"{told['stayed']} of {told['done']} redrawn moments changed too much and stay as they were ({why}).")
+    if judges:
+        why = ", ".join(f"{count} by {judge}" for judge, count in told["why"].items())
+        how = f"{told['stayed']} of {told['done']} redrawn moments changed too much and stay as they were ({why})."
+        say_once(f"{name}: {how}" if name else how)
     return np.memmap(frames, np.uint8, mode="r", shape=moments.frames.shape)
 
 

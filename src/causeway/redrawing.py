@@ -93,7 +93,7 @@ def write(
             if condition:
                 bridge.vary(*condition.split("+"))
             said = f"{word} {judged} {condition}"
-            frames = redraw.kept(bridge, recorded, place, said, judges, workers)
+            frames = redraw.kept(bridge, recorded, place, said, judges, workers, condition)
             begin = 0
             for episode in dataset.episodes:
                 own = frames[begin : begin + len(episode)]

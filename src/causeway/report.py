@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import tomli_w
 from markupsafe import Markup
 
-from . import film, findings, gallery, plots, run
+from . import film, findings, gallery, plots, readings, run
 from .disk import whole
 from .findings import Finding, Tested, runs_of
 from .page import command, render
@@ -100,6 +100,7 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "settings": _settings(study, tested, point),
         "command": command(),
         "bridges": {p.arm for p in study.runs if p.run.measured},
+        "eyes": sorted({readings.load(p.run.folder / "gap.npz").encoder for p in study.runs if p.run.measured}),
     }
     if found:
         page |= _numbers(study, rows, found, order) | {"redrawn": gallery.crossed(study, order)}

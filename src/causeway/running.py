@@ -68,7 +68,10 @@ def train_part(run: Run, source: Domain, target: Domain) -> None:
         if start is None:
             raise
         why = parts.reason(error)
-        raise ConfigError(f"start: the part of {e.start} does not fit this run's settings. {why}") from None
+        raise ConfigError(
+            f"start: the part of {e.start} does not fit this run's settings. {why} Say its size here as it was said "
+            "there: the bridge's or policy's table, and picture."
+        ) from None
     if train(method, e.train, e.seed, run.folder):
         parts.save(run.folder, method.part, target)
 
