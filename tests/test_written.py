@@ -1,6 +1,10 @@
 """Numbers as tables and pages write them."""
 
+import io
+
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from causeway import progress, written
 
@@ -33,3 +37,11 @@ def test_without_a_terminal_a_long_count_is_a_line_now_and_then(
         for _ in range(3):
             advance(1000)
     assert capsys.readouterr().err == "decoding x: 2,000 of 4,000 frames\n"
+
+
+def test_on_a_terminal_the_bar_says_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "QUIET_S", -1.0)
+    monkeypatch.setattr(progress, "bar", lambda: Progress(console=Console(file=io.StringIO())))
+    with progress.counted("decoding x", 2, "frames") as advance:
+        advance(1)
+    assert capsys.readouterr().err == ""
