@@ -136,6 +136,17 @@ def test_what_changed_too_much_stays_as_it_was_and_is_counted(
     )
 
 
+def test_that_nothing_had_to_stay_is_said_too(
+    recorded: Moments, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge = Likeness(Mean(), pixels.Config().build())
+    judge.calibrate = lambda moments: setattr(judge, "most", 1.0)  # type: ignore[method-assign]
+    kept(Painted(), recorded, tmp_path, "judged", [judge], name="rain")
+    assert "rain: 0 of 80 redrawn moments changed too much" in capsys.readouterr().err
+    kept(Painted(), recorded, tmp_path, "unjudged")
+    assert capsys.readouterr().err == ""
+
+
 def test_a_full_disk_keeps_what_was_redrawn(recorded: Moments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*words: object) -> None:
         raise OSError(28, "No space left on device")
