@@ -15,8 +15,20 @@ import torch
 from causeway import config
 
 SHAPE = (1, 3, 144, 256)
-SETTINGS = {"cut": {"width": 32}, "cyclegan": {"width": 32}, "style": {"width": 16}}
-NAMES = ("identity", "colors", "fourier", "conditions", "student", "style", "cut", "cyclegan", "small")
+FINE = {"name": "student", "fold": 2, "width": 32, "blocks": 4}
+SETTINGS = {"student, fold 2": FINE, "cut": {"width": 32}, "cyclegan": {"width": 32}, "style": {"width": 16}}
+NAMES = (
+    "identity",
+    "colors",
+    "fourier",
+    "conditions",
+    "student",
+    "student, fold 2",
+    "style",
+    "cut",
+    "cyclegan",
+    "small",
+)
 
 
 def rate(bridge: torch.nn.Module, batch: int, seconds: float = 2.0) -> float:
@@ -47,7 +59,7 @@ def main() -> None:
         if name == "small" and asked.weights:
             settings["autoencoder"] = str(asked.weights / "taef2")
         torch.manual_seed(0)
-        bridge = config.component("bridge", {"name": name, **settings}).build().eval()
+        bridge = config.component("bridge", {"name": name} | settings).build().eval()
         size = sum(value.numel() for value in bridge.state_dict().values()) / 1e6
         print(f"| {name} | {size:.2f} M | {rate(bridge, 1):.1f} | {rate(bridge, 8):.1f} |", flush=True)
 

@@ -287,6 +287,18 @@ def test_arms_that_measured_other_things_are_not_subtracted(file: Path, tmp_path
     assert found["painted", "edges_changed"].against is None and found["painted", "edges_changed"].verdict == ""
 
 
+def test_a_difference_is_of_all_seeds_or_of_none(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    file.write_text(STUDY.replace('baseline = "plain"', 'baseline = "none"'))
+    made = study.plan(file, tmp_path / "s", ["seeds=[0,1]"], recordings, tmp_path / "cache")
+    assert study.carry_out(made, arms=["none", "painted"]) == []
+    other = next(p.run.folder for p in made.runs if p.run.folder.name == "painted-s1") / "gap.npz"
+    for word, known in (("", True), ("another", False)):
+        report = readings.load(other)
+        readings.save(other, report._replace(word=word or report.word))
+        found = {(row.arm, row.metric): row for row in results.table(made, made.metrics)}
+        assert (found["painted", "edges_changed"].against is not None) == known
+
+
 def test_a_study_whose_bridges_stand_at_other_points_has_a_page(
     file: Path,  # noqa: F811
     tmp_path: Path,
