@@ -267,14 +267,13 @@ def test_arms_that_cannot_be_crossed(change: str, said: str, file: Path, tmp_pat
 
 
 def test_a_folder_that_leaves_no_policy_is_told_before_anything_begins(
+    planned: study.Study,
     file: Path,  # noqa: F811
     tmp_path: Path,
     recordings: Path,  # noqa: F811
 ) -> None:
-    file.write_text(STUDY)
-    made = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
-    study.carry_out(made, arms=["painted"])
-    wrong = [f"arms.crossed.source.witness={of(made, 'painted').folder}"]
+    study.carry_out(planned, arms=["painted"])
+    wrong = [f"arms.crossed.source.witness={of(planned, 'painted').folder}"]
     with pytest.raises(ConfigError, match="leaves no policy"):
         study.plan(file, tmp_path / "t", wrong, recordings, tmp_path / "cache")
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import acting, agreement, config, domain, finished, parts, redraw, run
-from .cache import Crop
+from .cache import Crop, remaining
 from .data import Moments
 from .datasets import Dataset
 from .errors import ConfigError, DataError
@@ -142,11 +142,9 @@ def _by_another(
 
 def _tell_another_cut(folder: Path, dataset: Dataset, a: Side) -> None:
     """Pictures are brought to one size: where theirs were cut otherwise, what changed would be where things are."""
-    height, width = next(a.dataset.build().frames(0)).shape[1:3]
-    left, upper, right, lower = a.crop.box(height, width)
-    theirs = next(dataset.frames(0)).shape[1:3]
-    if abs((lower - upper) * theirs[1] / ((right - left) * theirs[0]) - 1) > CUT:
+    ours, theirs = remaining(a.dataset.build(), a.crop), remaining(dataset, Crop())
+    if abs(ours[0] * theirs[1] / (ours[1] * theirs[0]) - 1) > CUT:
         say_once(
-            f"{folder} holds pictures of {theirs[1]}x{theirs[0]}, which a's of {right - left:.0f}x{lower - upper:.0f} "
+            f"{folder} holds pictures of {theirs[1]:.0f}x{theirs[0]:.0f}, which a's of {ours[1]:.0f}x{ours[0]:.0f} "
             "do not fit: if they were cut when they were redrawn, cut a's likewise, such as a.crop.top=0.27."
         )

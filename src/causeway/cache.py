@@ -69,6 +69,12 @@ def fit(image: NDArray[np.uint8], height: int, width: int, crop: Crop) -> NDArra
     return np.asarray(kept.resize((width, height), method, box=inner))
 
 
+def remaining(dataset: Dataset, crop: Crop) -> tuple[float, float]:
+    """The height and width in pixels of what ``crop`` leaves of the dataset's first picture."""
+    left, upper, right, lower = crop.box(*next(dataset.frames(0)).shape[1:3])
+    return lower - upper, right - left
+
+
 def cached(dataset: Dataset, height: int, width: int, crop: Crop, folder: Path) -> NDArray[np.uint8]:
     """All frames of ``dataset`` in order, (M, V, 3, height, width), as a map of a file that may exceed memory.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from . import domain, finished, redraw, run
 from .bridges import BLENDS, Bridge
 from .bridges import conditions as weather
-from .cache import Crop
+from .cache import Crop, remaining
 from .datasets import Dataset
 from .errors import ConfigError, DataError, nearest
 from .gap import Comparison
@@ -124,9 +124,8 @@ def _bridge(
 
 def _as_recorded(dataset: Dataset, crop: Crop) -> domain.Picture:
     """The size of the dataset's first picture after the crop, even, as films need it."""
-    height, width = next(dataset.frames(0)).shape[1:3]
-    left, upper, right, lower = crop.box(height, width)
-    return domain.Picture(height=2 * (int(lower - upper) // 2), width=2 * (int(right - left) // 2))
+    height, width = remaining(dataset, crop)
+    return domain.Picture(height=2 * (int(height) // 2), width=2 * (int(width) // 2))
 
 
 def _views(frames: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
