@@ -19,7 +19,7 @@ from ..errors import ConfigError, nearest
 from . import BLENDS, Bridge, quantized
 from ._foundations import Foundation
 from ._loading import accelerated, foundation, styled
-from ._memory import Memory
+from ._memory import skipping
 from ._structure import structure
 from ._tuned import Tuned, lora, weights
 
@@ -108,7 +108,6 @@ class Diffusion(Bridge):
         self._seed = 0  # of a clip's noise
         self._condition = ""  # that is added to the prompt
         self._share = 1.0  # of the way there
-        self._memory = Memory(config.skip)
 
     @property
     def learned(self) -> bool:
@@ -159,7 +158,7 @@ class Diffusion(Bridge):
 
     def along(self, images: Tensor) -> Tensor:
         with roomy("redraw"), torch.no_grad():
-            drawn, self.past = self._memory.through(images, self._redrawn, self.past)
+            drawn, self.past = skipping(self.config.skip, images, self._redrawn, self.past)
             return drawn
 
     def _redrawn(self, images: Tensor) -> Tensor:
