@@ -109,6 +109,24 @@ def test_a_new_student_changes_nothing() -> None:
     assert torch.equal(student.Config().build()(images), images)
 
 
+def test_a_student_sees_all_of_a_picture() -> None:
+    """What lies far beyond a convolution's reach decides: a light in a corner, by which the other corner brightens."""
+    torch.manual_seed(0)
+    dark = torch.full((16, 3, 40, 40), -0.5) + 0.1 * torch.rand(16, 3, 40, 40)
+    dark[:8, :, :6, :6] = 1.0
+    wanted = dark.clone()
+    wanted[:8] += 0.4
+    made = student.Config(width=8, blocks=1, fold=1).build()
+    optimizer = torch.optim.Adam(made.parameters(), lr=1e-2)
+    for _ in range(60):
+        cost = (made.change(dark) - wanted.clamp(-1, 1)).abs().mean()
+        optimizer.zero_grad()
+        cost.backward()
+        optimizer.step()
+    lit, unlit = made.change(dark)[:, :, 20:, 20:].mean((1, 2, 3)).detach().split(8)
+    assert lit.min() - unlit.max() > 0.3
+
+
 def test_what_cannot_be_distilled(sides: tuple[Domain, Domain]) -> None:
     config = distillation.Config()
     with pytest.raises(ConfigError, match="A student needs a teacher"):

@@ -1,7 +1,8 @@
 """A small network that redraws in real time what another bridge taught it: see the method ``distillation``.
 
 It works at a fraction of the picture's size and gives back a change of the picture, so that what need not change costs
-nothing and stays sharp.
+nothing and stays sharp. Means and spreads of its first channels over the whole picture tell each block how much to do
+(FiLM, Perez et al. 2018): what a teacher does may hang on all of a picture, as where it normalizes.
 """
 
 from dataclasses import dataclass
@@ -43,10 +44,12 @@ class Student(Bridge):
             nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1))
             for _ in range(config.blocks)
         )
+        self.whole = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU())
+        self.told = nn.ModuleList(nn.Linear(width, 2 * width) for _ in range(config.blocks))
         self.last = nn.Conv2d(width, 3 * self.fold**2, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        assert self.last.bias is not None
-        nn.init.zeros_(self.last.bias)
+        for begun in (*self.told, self.last):
+            nn.init.zeros_(begun.weight)
+            nn.init.zeros_(begun.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         return redrawn(self.change, images)
@@ -57,7 +60,9 @@ class Student(Bridge):
         grown = nn.functional.pad(pictures, (0, -width % self.fold, 0, -height % self.fold), mode="replicate")
         x = nn.functional.pixel_unshuffle(grown, self.fold).contiguous(memory_format=torch.channels_last)
         x = self.first(x).relu()
-        for block in self.blocks:
-            x = (x + block(x)).relu()
+        whole = self.whole(torch.cat([x.mean((2, 3)), x.flatten(2).std(2, correction=0)], 1))
+        for block, told in zip(self.blocks, self.told):
+            gain, bias = told(whole)[:, :, None, None].chunk(2, 1)
+            x = (x + block(x) * (1 + gain) + bias).relu()
         change = nn.functional.pixel_shuffle(self.last(x), self.fold)[:, :, :height, :width]
         return (pictures + change).clamp(-1, 1)
