@@ -195,6 +195,15 @@ def test_a_gradient_that_is_not_finite_names_its_step(tmp_path: Path) -> None:
         trained(tmp_path, method=made)
 
 
+def test_a_checkpoint_of_another_layout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        trained(tmp_path, method=Plain(on_step=press(1, at=1)))
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    torch.save({**saved, "method": {"other": torch.zeros(3)}}, tmp_path / "last.pt")
+    with pytest.raises(ConfigError, match=rf"saved by another version.* Remove {tmp_path} to train anew"):
+        trained(tmp_path)
+
+
 def test_the_average_of_three_steps_by_hand(tmp_path: Path) -> None:
     made = Plain()
     found = trained(tmp_path, method=made, steps=3, averaging=0.75).weight.tolist()

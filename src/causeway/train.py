@@ -175,14 +175,22 @@ def save(folder: Path, method: Method, optimizer: Any, average: Average | None, 
 
 
 def restore(folder: Path, method: Method, optimizer: Any, average: Average) -> int:
-    """Load the last checkpoint, if any, into ``method``, ``optimizer`` and ``average``; the step to go on from."""
+    """Load the last checkpoint, if any, into ``method``, ``optimizer`` and ``average``; the step to go on from.
+
+    Raises ConfigError where it is of another layout.
+    """
     path = folder / "last.pt"
     if not path.exists():
         return 0
     saved = torch.load(path, weights_only=True, map_location="cpu")
-    method.load_state_dict(saved["method"])
-    optimizer.load_state_dict(saved["optimizer"])
-    average.restore(saved["average"])
+    try:
+        method.load_state_dict(saved["method"])
+        optimizer.load_state_dict(saved["optimizer"])
+        average.restore(saved["average"])
+    except (RuntimeError, ValueError):
+        raise ConfigError(
+            f"{path} was saved by another version, whose weights are laid out otherwise. Remove {folder} to train anew."
+        ) from None
     return int(saved["step"])
 
 

@@ -127,6 +127,45 @@ def test_a_student_sees_all_of_a_picture() -> None:
     assert lit.min() - unlit.max() > 0.3
 
 
+def drawn_at_random(**settings: int) -> student.Student:
+    """A student all of whose weights matter."""
+    torch.manual_seed(0)
+    made = student.Config(**settings).build()
+    for weight in made.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    return made
+
+
+@torch.no_grad()
+def test_a_picture_is_redrawn_the_same_in_any_company() -> None:
+    made, pictures = drawn_at_random(width=32, blocks=4, fold=2), torch.rand(8, 3, 72, 160) * 2 - 1
+    alone = torch.cat([made.change(each[None]) for each in pictures])
+    assert (made.change(pictures) - alone).abs().max() < 1e-6  # a product of matrices would err by 1e-5
+
+
+def test_means_and_spreads_set_gains_and_biases() -> None:
+    made, width = drawn_at_random(width=8, blocks=1), 8
+    pictures = torch.rand(2, 3, 16, 16) * 2 - 1
+    first, told = made.whole[0].weight, made.told[0].weight
+    assert isinstance(first, Tensor) and isinstance(told, Tensor)
+    whole = made.change(pictures)
+    for part in (first[:, :width], first[:, width:], told[:width], told[width:]):
+        kept = part.detach().clone()
+        part.data.zero_()
+        assert not torch.equal(made.change(pictures), whole)
+        part.data.copy_(kept)
+    assert torch.equal(made.change(pictures), whole)
+
+
+@pytest.mark.parametrize("blocks", [0, 2])
+@pytest.mark.parametrize(("height", "fold"), [(1, 8), (16, 2)])
+def test_every_weight_learns_from_any_picture(blocks: int, height: int, fold: int) -> None:
+    made = drawn_at_random(width=8, blocks=blocks, fold=fold)
+    made.change(torch.zeros(2, 3, height, height)).square().mean().backward()
+    gradients = [weight.grad for weight in made.parameters()]
+    assert all(each is not None and bool(each.isfinite().all()) for each in gradients)
+
+
 def test_what_cannot_be_distilled(sides: tuple[Domain, Domain]) -> None:
     config = distillation.Config()
     with pytest.raises(ConfigError, match="A student needs a teacher"):

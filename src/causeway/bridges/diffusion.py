@@ -19,7 +19,7 @@ from ..errors import ConfigError, nearest
 from . import BLENDS, Bridge, quantized
 from ._foundations import Foundation
 from ._loading import accelerated, foundation, styled
-from ._memory import skipping
+from ._memory import skip
 from ._structure import structure
 from ._tuned import Tuned, lora, weights
 
@@ -158,7 +158,7 @@ class Diffusion(Bridge):
 
     def along(self, images: Tensor) -> Tensor:
         with roomy("redraw"), torch.no_grad():
-            drawn, self.past = skipping(self.config.skip, images, self._redrawn, self.past)
+            drawn, self.past = skip(self.config.skip, images, self._redrawn, self.past)
             return drawn
 
     def _redrawn(self, images: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class Student(Bridge):
             nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1))
             for _ in range(config.blocks)
         )
-        self.whole = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU())
+        self.whole = nn.ModuleList([nn.Linear(2 * width, width)] if config.blocks else [])
         self.told = nn.ModuleList(nn.Linear(width, 2 * width) for _ in range(config.blocks))
         self.last = nn.Conv2d(width, 3 * self.fold**2, 3, padding=1)
         for begun in (*self.told, self.last):
@@ -60,9 +60,25 @@ class Student(Bridge):
         grown = nn.functional.pad(pictures, (0, -width % self.fold, 0, -height % self.fold), mode="replicate")
         x = nn.functional.pixel_unshuffle(grown, self.fold).contiguous(memory_format=torch.channels_last)
         x = self.first(x).relu()
-        whole = self.whole(torch.cat([x.mean((2, 3)), x.flatten(2).std(2, correction=0)], 1))
+        whole = _statistics(x)
+        for layer in self.whole:
+            whole = _by_rows(layer, whole).relu()
         for block, told in zip(self.blocks, self.told):
-            gain, bias = told(whole)[:, :, None, None].chunk(2, 1)
+            gain, bias = _by_rows(told, whole).to(x.dtype)[:, :, None, None].chunk(2, 1)
             x = (x + block(x) * (1 + gain) + bias).relu()
         change = nn.functional.pixel_shuffle(self.last(x), self.fold)[:, :, :height, :width]
         return (pictures + change).clamp(-1, 1)
+
+
+def _statistics(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, 2C): means and spreads over places, in 32 bits, for the squares of small numbers."""
+    x = x.float()
+    means = x.mean((2, 3))
+    spreads = (x - means[:, :, None, None]).square().mean((2, 3)).add(1e-6).sqrt()
+    return torch.cat([means, spreads], 1)
+
+
+def _by_rows(layer: nn.Module, rows: Tensor) -> Tensor:
+    """A linear ``layer`` of each row by itself: a product of matrices rounds by how many there are."""
+    assert isinstance(layer, nn.Linear)
+    return (rows[:, None] * layer.weight).sum(2) + layer.bias

@@ -41,7 +41,7 @@ class Config:
     bridge: Any = field(default_factory=student.Config)  # what learns; it must have a ``change`` to train
     to: Literal["target", "source"] = "target"  # whose look the teacher gives
     pictures: int = 400  # that the teacher redraws; more are more diverse, and take the teacher's time
-    batch: int = 4  # pairs a step; in the same time more steps of fewer pairs teach more
+    batch: int = 4  # pairs a step; raising it makes steps steadier and slower
     encoder: Any = None  # what sees whether textures are alike, which places alone are blind to; none is faster
 
     def __post_init__(self) -> None:
