@@ -106,7 +106,9 @@ def made_of(picture: Tensor) -> distillation.Pictures:
 
 def test_a_new_student_changes_nothing() -> None:
     images = torch.randint(0, 255, (2, 1, 3, 21, 30), dtype=torch.uint8)
-    assert torch.equal(student.Config().build()(images), images)
+    made = student.Config().build()
+    assert torch.equal(made(images), images)
+    assert not any(weight.any() for weight in made.told.parameters()), "and no block is told anything yet"
 
 
 def test_a_student_sees_all_of_a_picture() -> None:
