@@ -2,6 +2,7 @@
 it is on halves of the pictures, from which intervals and comparisons are made."""
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from . import config
 from .data import Moments
 from .distances import Distance, Rows, products
 from .encoders import Encoder, Look, floats, pixels
@@ -87,7 +89,7 @@ def compare(
 
 def _word(settings: Comparison, ours: Moments, theirs: Moments) -> str:
     """A word that changes with what is looked at, and how."""
-    word = hashlib.sha256(repr(settings).encode())
+    word = hashlib.sha256(json.dumps(config.unusual(settings), sort_keys=True).encode())
     for side in (ours, theirs):
         word.update(said(side.frames).encode() + side.rows.tobytes())
     return word.hexdigest()[:16]
