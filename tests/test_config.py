@@ -60,7 +60,9 @@ def test_what_is_wrong_is_said(change: str, sentence: str, tmp_path: Path) -> No
 
 def test_a_student_that_takes_no_step_is_refused() -> None:
     tree = {"method": {"name": "distillation"}, "start": "there", "train": {"steps": 0}}
-    with pytest.raises(ConfigError, match=r"A student has to learn: give it train.steps of 1 or more"):
+    with pytest.raises(
+        ConfigError, match=r"The experiment has a student, which has to learn: give it train.steps of 1 or more"
+    ):
         config.structure(Experiment, tree, "")
 
 

@@ -252,7 +252,10 @@ def test_a_policy_says_which_redrawn_pictures_stay(
         ("arms.painted.source.through=driven", "source.through = 'driven' leaves no bridge to the target"),
         ("arms.crossed.source.through=back", "leaves no bridge to the target. Name an arm"),
         ("arms.driven.target.through=painted", 'to = "source"'),
-        ('arms.none={method={name="distillation"},start="plain"}', "start = 'plain' is no teacher"),
+        (
+            'arms.none={method={name="distillation"},start="plain"}',
+            "start = 'plain' is no teacher: it leaves no bridge to the target. Say whose",
+        ),
         ('arms.none={method={name="distillation"},start="back"}', "it leaves no bridge to the target"),
         ("arms.driven.bridge=noise", "target.through and bridge both redraw"),
         ("arms.plain.source.validator=edges", "validator judges what is redrawn: name what redraws"),

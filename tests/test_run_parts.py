@@ -198,7 +198,7 @@ def test_a_part_is_loaded_whole_or_refused(one: run.Run, target: Domain, monkeyp
     assert finished.load_part(one.folder).state_dict().keys() == found.keys()
     parts.save(one.folder, torch.nn.Linear(1, 1), target)
     with pytest.raises(
-        ConfigError, match=r"does not fit its own settings: was it trained by another version.* Train it again"
+        ConfigError, match=r"does not fit its own settings: was its config.toml changed.* train it again in another"
     ):
         finished.load_part(one.folder)
 

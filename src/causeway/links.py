@@ -81,7 +81,9 @@ def _refuse_other(key: str, named: str, planned: Planned, method: Any) -> None:
         )
     taught = key == "start" and getattr(own, "taught", False)
     if taught and (run.acts(method) or getattr(method, "to", own.to) != own.to):
-        raise ConfigError(f"{where} is no teacher: it leaves no bridge to the {own.to}.")
+        raise ConfigError(
+            f"{where} is no teacher: it leaves no bridge to the {own.to}. Say whose look it gives by method.to."
+        )
 
 
 def refuse_circles(planned: Sequence[Planned]) -> None:

@@ -47,8 +47,8 @@ def load(folder: Path, method: Any) -> nn.Module:
         part.load_state_dict(load_file(path))
     except RuntimeError as error:
         raise ConfigError(
-            f"{path} does not fit its own settings: was it trained by another version? {reason(error)} "
-            f"Train it again: remove {folder}."
+            f"{path} does not fit its own settings: was its config.toml changed, or trained by another "
+            f"version? {reason(error)} Put config.toml back, or train it again in another folder."
         ) from None
     return part
 

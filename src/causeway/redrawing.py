@@ -117,7 +117,7 @@ def _bridge(
         return made, word, asked.picture or _as_recorded(dataset, asked.crop), asked.crop
     e = run.open_run(folder, data).experiment
     if asked.picture is not None or asked.crop != Crop():
-        raise ConfigError(f"picture and crop: {folder} says its own. Leave them out.")
+        raise ConfigError(f"picture and crop: {folder} says its own, those it was trained with. Leave them out.")
     ours, _ = run.crossed_sides(e)
     return finished.bridge_of(folder), finished.word_of(folder), e.picture, ours.crop
 

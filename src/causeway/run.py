@@ -56,7 +56,10 @@ class Experiment:
         if self.history < 1:
             raise ConfigError(f"needs history of 1 or more, not {self.history}.")
         if not self.train.steps and getattr(self.method, "taught", False):
-            raise ConfigError("A student has to learn: give it train.steps of 1 or more.")
+            raise ConfigError(
+                "has a student, which has to learn: give it train.steps of 1 or more. One that has learned is held "
+                'steady by method.name = "translation", with the bridge steady around it.'
+            )
         if not self.train.steps and not self.start:
             raise ConfigError("train.steps = 0 leaves what another run left as it is: name that as start, or learn.")
         if self.target.through and self.bridge != identity.Config():

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from causeway.bridges import Bridge, noise, student
+from causeway import progress
+from causeway.bridges import Bridge, noise, student, style
 from causeway.data import Domain, Moments
-from causeway.encoders import Encoder, pixels
+from causeway.encoders import Encoder, pixels, squeezenet
 from causeway.errors import ConfigError
 from causeway.methods import distillation
 from causeway.policies import cnn
@@ -174,6 +175,23 @@ def test_what_cannot_be_distilled(sides: tuple[Domain, Domain]) -> None:
         config.rehearse(*sides, started=False)
     with pytest.raises(ConfigError, match="is no student"):
         replace(config, bridge=noise.Config()).rehearse(*sides, started=True)
+    with pytest.raises(ConfigError, match=r"there is no file nowhere\.npz"):  # before its teacher is trained
+        replace(config, encoder=squeezenet.Config(weights="nowhere.npz")).rehearse(*sides, started=True)
+    with pytest.raises(ConfigError, match="fold of 1 to 32"):
+        student.Config(fold=1000)
     policy = cnn.Config(channels=(8,)).build(sides[0].spec)
     with pytest.raises(ConfigError, match="start holds Convolutional, which redraws nothing"):
         config.build(*sides, 0, policy)
+
+
+def test_eyes_that_nothing_taught_to_see_are_told(
+    sides: tuple[Domain, Domain], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SAID", set())
+    distillation.Config(encoder=squeezenet.Config()).rehearse(*sides, started=True)
+    style.Config().build().begin()
+    said = capsys.readouterr().err
+    assert "distillation learns by SqueezeNet, random weights, which is for trials. Give its encoder weights." in said
+    assert "The bridge style learns by SqueezeNet, random weights" in said
+    distillation.Config(encoder=pixels.Config()).rehearse(*sides, started=True)
+    assert not capsys.readouterr().err

@@ -23,8 +23,8 @@ class Config:
     fold: int = 4  # side of the square of pixels that become channels; 2 draws finer, nearly four times slower
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.blocks < 0 or self.fold < 1:
-            raise ConfigError("needs width and fold of 1 or more and blocks of 0 or more.")
+        if self.width < 1 or self.blocks < 0 or not 1 <= self.fold <= 32:
+            raise ConfigError("needs width of 1 or more, blocks of 0 or more, and fold of 1 to 32.")
 
     def build(self) -> "Student":
         return Student(self)

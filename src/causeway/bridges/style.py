@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..encoders import Encoder, squeezenet
+from ..encoders import Encoder, squeezenet, tell_random
 from ..errors import ConfigError
 from . import Bridge, redrawn
 from ._networks import Generator
@@ -56,6 +56,7 @@ class Style(Bridge):
 
     def begin(self) -> None:
         eye = self._encoder()
+        tell_random(eye, "The bridge style")
         if self.config.layer >= len(eye.layers):
             raise ConfigError(f"layer = {self.config.layer}: {eye.name} has layers 0 to {len(eye.layers) - 1}.")
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ..errors import DataError
+from ..progress import say_once
 
 
 class Encoder(nn.Module, ABC):
@@ -34,6 +35,12 @@ class Encoder(nn.Module, ABC):
         """The maps and the vectors; one whose vectors are not made of its maps says how it comes to them."""
         maps: tuple[Tensor, ...] = self(pictures)
         return maps, self.vectors(maps)
+
+
+def tell_random(eye: Encoder, who: str) -> None:
+    """Say that ``who`` learns by an encoder that nothing taught to see: it makes trials, and no results."""
+    if eye.name.endswith("random weights"):
+        say_once(f"{who} learns by {eye.name}, which is for trials. Give its encoder weights.")
 
 
 class Look:

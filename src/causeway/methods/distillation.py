@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ..bridges import Bridge, sample, student
 from ..data import Domain, Spec
-from ..encoders import Encoder
+from ..encoders import Encoder, tell_random
 from ..errors import ConfigError
 from . import Cost, Method
 from .translation import Pictures
@@ -59,6 +59,8 @@ class Config:
             )
         if not callable(getattr(self.part_for(target.spec), "change", None)):
             raise ConfigError("[method.bridge] is no student: it has no change to train. Name student.")
+        if self.encoder is not None:
+            tell_random(self.encoder.build(), "distillation")
 
     def build(self, source: Domain, target: Domain, seed: int, start: nn.Module | None = None) -> "Distillation":
         return Distillation(self, source, target, seed, start)
