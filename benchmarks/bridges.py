@@ -13,10 +13,17 @@ from pathlib import Path
 import torch
 
 from causeway import config
+from causeway.bridges import Bridge
 
 SHAPE = (1, 3, 144, 256)
 FINE = {"name": "student", "fold": 2, "width": 32, "blocks": 4}
-SETTINGS = {"student, fold 2": FINE, "cut": {"width": 32}, "cyclegan": {"width": 32}, "style": {"width": 16}}
+SETTINGS: dict[str, dict[str, object]] = {
+    "student, fold 2": FINE,
+    "student, fold 2, steady": {"name": "steady", "bridge": FINE},
+    "cut": {"width": 32},
+    "cyclegan": {"width": 32},
+    "style": {"width": 16},
+}
 NAMES = (
     "identity",
     "colors",
@@ -24,6 +31,7 @@ NAMES = (
     "conditions",
     "student",
     "student, fold 2",
+    "student, fold 2, steady",
     "style",
     "cut",
     "cyclegan",
@@ -31,16 +39,16 @@ NAMES = (
 )
 
 
-def rate(bridge: torch.nn.Module, batch: int, seconds: float = 2.0) -> float:
-    """Pictures a second, the median of five runs."""
+def rate(bridge: Bridge, batch: int, seconds: float = 2.0) -> float:
+    """Pictures a second of a clip, the median of five runs."""
     images = torch.randint(0, 255, (batch, *SHAPE), dtype=torch.uint8)
     found = []
     with torch.inference_mode():
-        bridge(images)
+        bridge.along(images)
         for _ in range(5):
             begin, count = time.perf_counter(), 0
             while time.perf_counter() - begin < seconds / 5:
-                bridge(images)
+                bridge.along(images)
                 count += batch
             found.append(count / (time.perf_counter() - begin))
     return statistics.median(found)
@@ -55,7 +63,7 @@ def main() -> None:
     print(f"Pictures a second, {asked.threads} threads:\n")
     print("| bridge | weights | 1 at a time | 8 at once |\n|---|---|---|---|")
     for name in NAMES:
-        settings: dict[str, object] = dict(SETTINGS.get(name, {}))
+        settings = dict(SETTINGS.get(name, {}))
         if name == "small" and asked.weights:
             settings["autoencoder"] = str(asked.weights / "taef2")
         torch.manual_seed(0)
