@@ -1,13 +1,11 @@
 """Every key and type of an experiment file is checked, and the sentence says what to do."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from causeway import config
 from causeway.errors import ConfigError, nearest
-from causeway.gap import Comparison
 from causeway.run import Experiment
 
 GOOD = {"method": {"name": "imitation", "alignment": {"name": "transport", "reach": 0.5}}}
@@ -159,13 +157,3 @@ def test_merge_leaves_what_it_reads_alone() -> None:
 
 def test_places_are_filled_everywhere() -> None:
     assert config.fill({"a": ["{data}/x"], "b": {"c": "{data}"}}, {"data": "/d"}) == {"a": ["/d/x"], "b": {"c": "/d"}}
-
-
-def test_what_is_unusual_says_neither_defaults_nor_folders() -> None:
-    def told(**table: Any) -> config.Tree:
-        return config.unusual(config.structure(Comparison, table, "gap"))
-
-    assert told() == told(pictures=Comparison().pictures, encoder="pixels") == {}
-    seen = {"name": "autoencoder", "weights": "/here/taef2"}
-    assert told(encoder=seen, pictures=5) == told(pictures=5, encoder=seen | {"weights": "there/taef2"})
-    assert told(encoder=seen) == {"encoder": {"name": "autoencoder", "weights": "taef2"}} != told(encoder="autoencoder")

@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from causeway import gap, readings
+from causeway import config, gap, readings
 from causeway.config import instruments
 from causeway.data import Moments
 from causeway.errors import ConfigError, DataError
-from causeway.gap import Comparison, chosen, compare
+from causeway.gap import Comparison, chosen, compare, unusual
 from causeway.halves import Halves
 
 QUICK = Comparison(resamples=40, stretch_s=0.5)
@@ -173,3 +174,13 @@ def test_directional_is_the_cosine_with_the_way_from_a_to_b(moments: Callable[..
     assert found.value == pytest.approx(0.5) and found.drawn == pytest.approx([0.5] * 10, abs=0.3)
     assert gap._directional(start, there, start, halves).value == 0, "who stays went nowhere"
     assert gap._directional(start, there, -there, halves).value == pytest.approx(-1)
+
+
+def test_what_is_unusual_says_neither_defaults_nor_folders() -> None:
+    def told(**table: Any) -> dict[str, Any]:
+        return unusual(config.structure(Comparison, table, "gap"))
+
+    assert told() == told(pictures=Comparison().pictures, encoder="pixels") == {}
+    seen = {"name": "autoencoder", "weights": "/here/taef2"}
+    assert told(encoder=seen, pictures=5) == told(pictures=5, encoder=seen | {"weights": "there/taef2"})
+    assert told(encoder=seen) == {"encoder": {"name": "autoencoder", "weights": "taef2"}} != told(encoder="autoencoder")

@@ -231,19 +231,3 @@ def dump(config: Any) -> Tree:
         else:
             tree[f.name] = list(value) if isinstance(value, tuple) else value
     return tree
-
-
-def unusual(config: Any) -> Tree:
-    """What of ``config`` is not as its defaults are, files by their last names: for words that outlive both."""
-    tree: Tree = {}
-    for f in dataclasses.fields(config):
-        value = getattr(config, f.name)
-        if value == (f.default if f.default_factory is dataclasses.MISSING else f.default_factory()):
-            continue
-        if catalog.kind_of(f.name):
-            tree[f.name] = {"name": catalog.name_of(value), **unusual(value)}
-        elif dataclasses.is_dataclass(value):
-            tree[f.name] = unusual(value)
-        else:
-            tree[f.name] = Path(value).name if isinstance(value, str) else value
-    return tree

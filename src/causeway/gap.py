@@ -5,15 +5,15 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from . import config
 from .data import Moments
 from .distances import Distance, Rows, products
 from .encoders import Encoder, Look, floats, pixels
@@ -89,10 +89,24 @@ def compare(
 
 def _word(settings: Comparison, ours: Moments, theirs: Moments) -> str:
     """A word that changes with what is looked at, and how."""
-    word = hashlib.sha256(json.dumps(config.unusual(settings), sort_keys=True).encode())
+    word = hashlib.sha256(json.dumps(unusual(settings), sort_keys=True).encode())
     for side in (ours, theirs):
         word.update(said(side.frames).encode() + side.rows.tobytes())
     return word.hexdigest()[:16]
+
+
+def unusual(settings: Any) -> dict[str, Any]:
+    """What of a Config is not as its defaults are, files by their last names: for words that outlive both."""
+    told: dict[str, Any] = {}
+    for f in fields(settings):
+        value = getattr(settings, f.name)
+        if value == (f.default if f.default_factory is MISSING else f.default_factory()):
+            continue
+        if is_dataclass(value):
+            told[f.name] = {"name": type(value).__module__.rsplit(".", 1)[-1], **unusual(value)}
+        else:
+            told[f.name] = Path(value).name if isinstance(value, str) else value
+    return told
 
 
 def chosen(moments: Moments, most: int) -> Moments:
