@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from causeway import config, gap, readings
+from causeway import config, gap, progress, readings
 from causeway.config import instruments
 from causeway.data import Moments
 from causeway.errors import ConfigError, DataError
@@ -108,6 +108,17 @@ def test_too_few_stretches_have_no_interval_and_no_noise_floor(moments: Callable
     assert (mixed.of_ours(np.sum) == 20).all() and np.isnan(mixed.of_both(lambda a, b: 1.0)).all()
     found = compare(Comparison(resamples=10, stretch_s=1e6), instruments(QUICK), ours, theirs)
     assert all(np.isnan(each.measure.low) for each in found.readings.values())
+
+
+def test_why_there_is_no_interval_is_said(
+    moments: Callable[..., Moments], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SAID", set())
+    ours, theirs = moments(40), moments(40, seed=1)
+    Halves(ours, replace(theirs, time_s=theirs.time_s * 0), 0.5, 10)
+    said = capsys.readouterr().err
+    episodes = len(np.unique(theirs.episode[theirs.rows]))
+    assert said.startswith(f"The pictures of B lie in {episodes} stretches of 0.5 s: without 4") and "of A" not in said
 
 
 def test_what_is_taken_are_short_clips_spread_evenly(moments: Callable[..., Moments]) -> None:

@@ -54,7 +54,7 @@ def test_what_was_cut_otherwise_is_told(
     monkeypatch.setattr(progress, "SAID", set())
     a, b = folder(tmp_path / "sim", 0), folder(tmp_path / "real", 90)
     cut = folder(tmp_path / "cut", 80, size=(32, 18))
-    cli_gap.gap(a, b, [*SIZE, "a.crop.top=0.25"], through=cut, folder=tmp_path / "out")
+    cli_gap.gap(a, b, [*SIZE, "gap.stretch_s=0.5", "a.crop.top=0.25"], through=cut, folder=tmp_path / "out")
     assert capsys.readouterr().err == ""
     cli_gap.gap(a, b, SIZE, through=cut, folder=tmp_path / "out")
     assert "pictures of 32x18, which a's of 32x24 do not fit" in capsys.readouterr().err

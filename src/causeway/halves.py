@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import Moments
+from .progress import say_once
 
 FEWEST = 4  # stretches of a set that halves are drawn of
 
@@ -22,6 +23,12 @@ class Halves:
     def __init__(self, ours: Moments, theirs: Moments, stretch_s: float, count: int):
         self.count = count
         self.sets = [_stretches(moments, stretch_s) for moments in (ours, theirs)]
+        for name, own in zip("AB", self.sets):
+            if (found := int(own.max()) + 1) < FEWEST:
+                say_once(
+                    f"The pictures of {name} lie in {found} stretches of {stretch_s:g} s: without {FEWEST} there are "
+                    "no intervals. Take more recordings, shorter blocks (block_s) or a smaller gap.stretch_s."
+                )
         self._drawn = []
         rng = np.random.default_rng(0)
         for _ in range(self.count):
