@@ -71,9 +71,7 @@ def bridges(study: Study) -> list[Row]:
         base = {} if arm == study.baseline else _baseline(study, label, reports)
         own = [report.readings for report in by_seed.values()]
         both = [(by_seed[seed], base[seed]) for seed in sorted(by_seed.keys() & base.keys())]
-        alike = all(
-            ours.word == theirs.word for ours, theirs in both
-        )  # a difference of some seeds would pass for all's
+        alike = all(ours.word == theirs.word for ours, theirs in both)  # some seeds' difference would pass for all's
         shared = [(ours.readings, theirs.readings) for ours, theirs in both] if alike else []
         count = sum(report.counts[0] for report in by_seed.values())
         for name, first in own[0].items():
