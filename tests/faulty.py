@@ -14,7 +14,7 @@ class Config:
     killed: bool = False  # ends the process as the kernel does when memory runs out
     deaf: bool = False  # hears no Ctrl-C, and goes on for hours
 
-    def rehearse(self, source: Any, target: Any, started: bool) -> None:
+    def rehearse(self, source: Any, target: Any, start: Any) -> None:
         pass
 
     def build(self, *_: Any) -> None:

@@ -201,7 +201,7 @@ def test_pairs_that_training_could_not_use_are_refused_before_a_study(sides: tup
         one = run.build(config.merge(tree, changes), tmp_path / "one", tmp_path, tmp_path / "cache")
         domains = running.domains(one, decode=False)
         with pytest.raises(kind, match=sentence) if kind else nullcontext():
-            one.experiment.method.rehearse(*domains, started=False)
+            one.experiment.method.rehearse(*domains, start=None)
 
 
 def test_a_file_of_something_else_is_refused(sides: tuple[Path, Path], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import tomli_w
 from causeway import (
     config,
     evaluate,
+    parts,
     results,
     run,
     running,
@@ -141,7 +142,12 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "small.toml"
 
 
-RECORDED = SimpleNamespace(action_names=("steering", "throttle"), state_names=("speed",))
+class Recorded(SimpleNamespace):
+    def __len__(self) -> int:
+        return 2
+
+
+RECORDED = Recorded(action_names=("steering", "throttle"), state_names=("speed",))
 SIDE = SimpleNamespace(
     spec=Spec(1, 32, 48, 1, 1, 2), unlabelled=RECORDED, labelled=[0], guessed=[]
 )  # all that is asked
@@ -301,6 +307,46 @@ def test_what_is_solved_at_once_begins_from_nothing_and_that_is_said_before(file
     with pytest.raises(ConfigError, match="arm 'tuned': method 'ridge' is solved at once and cannot start"):
         carry_out(planned(file, ridge))
     assert not steps.worked
+
+
+NARROW = "method.policy={name='cnn', bottleneck=8}"
+DRAWN = "method={name='translation', bridge={name='student', fold=%d}}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ((), NARROW, "size mismatch"),
+        ((DRAWN % 4,), DRAWN % 2, "size mismatch"),
+        ((DRAWN % 4,), "method.policy={name='cnn'}", "Missing key|Unexpected key"),
+        ((NARROW,), NARROW, ""),
+        ((DRAWN % 2,), DRAWN % 2, ""),
+    ],
+)
+def test_what_an_arm_cannot_begin_from_ends_a_study_before_it_starts(
+    before: tuple[str, ...], after: str, sentence: str, file: Path, steps: Steps
+) -> None:
+    """Before the arm that it begins from is learned; and from a finished run as well."""
+    earlier = [f"arms.plain.{change}" for change in before]
+    made = planned(file, *earlier, f"arms.tuned.{after}")
+    plain = next(p.run for p in made.runs if p.arm == "plain")
+    folder = file.parent / "elsewhere"
+    folder.mkdir()
+    (folder / "config.toml").write_text(tomli_w.dumps(plain.tree))
+    recorded = SimpleNamespace(
+        **vars(RECORDED), cameras=("front",), rows=np.arange(2), episode=np.zeros(2), time_s=np.arange(2)
+    )
+    left: Any = SimpleNamespace(spec=SIDE.spec, unlabelled=recorded)
+    parts.save(folder, plain.experiment.method.part_for(SIDE.spec), left)
+    outside = planned(file, *earlier, f"arms.tuned.{after}", f"arms.tuned.start={folder}")
+    for study, start in (made, "plain-s0"), (outside, "elsewhere"):
+        if not sentence:
+            assert carry_out(study, arms=["tuned"]) == [] and steps.worked.pop() == "tuned-s0"
+            steps.worked.clear()
+            continue
+        with pytest.raises(ConfigError, match=f"arm 'tuned': start: the part of .*{start} does not fit.*({sentence})"):
+            carry_out(study, arms=["tuned"])
+        assert not steps.worked
 
 
 def test_two_processes_do_not_carry_out_one_study(file: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:

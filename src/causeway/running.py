@@ -1,5 +1,7 @@
 """A run's work: its domains, training, and the test of what it trained."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -62,18 +64,25 @@ def train_part(run: Run, source: Domain, target: Domain) -> None:
     e = run.experiment
     torch.manual_seed(e.seed)
     start = load_part(Path(e.start)) if e.start else None
-    try:
+    with beginning(e.start):
         method = e.method.build(source, target, e.seed, start)
+    if train(method, e.train, e.seed, run.folder):
+        parts.save(run.folder, method.part, target)
+
+
+@contextmanager
+def beginning(start: str) -> Iterator[None]:
+    """Raises ConfigError where the part of the run ``start`` does not fit what is to go on from it."""
+    try:
+        yield
     except RuntimeError as error:
-        if start is None:
+        if not start:
             raise
         why = parts.reason(error)
         raise ConfigError(
-            f"start: the part of {e.start} does not fit this run's settings. {why} Say its size here as it was said "
+            f"start: the part of {start} does not fit this run's settings. {why} Say its size here as it was said "
             "there: the bridge's or policy's table, and picture."
         ) from None
-    if train(method, e.train, e.seed, run.folder):
-        parts.save(run.folder, method.part, target)
 
 
 def _redrawn(run: Run, side: Domain, settings: domain.Config) -> Domain:

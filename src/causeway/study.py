@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from . import config, run, running, splits, workers
 from .config import Tree
-from .data import Domain
+from .data import Domain, Spec
 from .disk import exclusive, made
 from .errors import ConfigError, DataError, nearest
+from .finished import load_part
 from .links import Planned, linked, refuse_circles
 from .metrics import Metric
 from .progress import say_once
@@ -174,7 +177,7 @@ def carry_out(study: Study, jobs: int = 1, arms: Sequence[str] = ()) -> list[str
             if p.run.begun:
                 run.refuse_other_settings(p.run, config.load(p.run.folder / "config.toml"))
         _compare_data([p.run for p in wanted if p.run.begun and splits.told(p.run.folder)])
-        _rehearse(todo, study.metrics)
+        _rehearse(todo, study)
         total, failed = len(wanted), dict[str, str]()
         done = total - len(todo)
         print(f"{study.title}: {total} runs, {done} done before.", flush=True)
@@ -219,11 +222,12 @@ def _compare_data(begun: Sequence[Run]) -> None:
             say_once(f"{fault} Its results are those of before.")
 
 
-def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:
+def _rehearse(todo: Sequence[Planned], study: Study) -> None:
     """What is wrong with the data of any arm, or with its policy or a metric for them, shows now, not after hours of
     other arms."""
+    methods = {p.run.folder: p.run.experiment.method for p in study.runs}
     seen: list[tuple[tuple[Any, ...], tuple[Domain, Domain]]] = []
-    fitted: list[tuple[Any, bool, tuple[Any, ...]]] = []
+    fitted: list[tuple[Any, Any, tuple[Any, ...]]] = []
     gaps: list[Any] = []  # whose weights are there
     for p in todo:
         e = p.run.experiment
@@ -234,16 +238,26 @@ def _rehearse(todo: Sequence[Planned], metrics: Mapping[str, Metric]) -> None:
             if (domains := next((domains for known, domains in seen if known == sides), None)) is None:
                 domains = running.domains(p.run, decode=False)
                 seen.append((sides, domains))
-                for name, metric in metrics.items() if acted else ():
+                for name, metric in study.metrics.items() if acted else ():
                     metric.refuse_other_actions(name, domains[1].unlabelled.action_names)
             for between in (e.action, e.monitor) if acted else ():
                 between.build().refuse_other_actions(domains[1].unlabelled.action_names)
             if not acted and e.gap not in gaps:
                 config.instruments(e.gap)
                 gaps.append(e.gap)
-            if (e.method, bool(e.start), sides) not in fitted:
-                e.method.rehearse(*domains, started=bool(e.start))
-                fitted.append((e.method, bool(e.start), sides))
+            begun = methods.get(Path(e.start), e.start)  # of an arm, which may not be learned yet, or a finished run
+            if (e.method, begun, sides) not in fitted:
+                with running.beginning(e.start):
+                    e.method.rehearse(*domains, _part(begun, domains[1].spec))
+                fitted.append((e.method, begun, sides))
         except (ConfigError, DataError) as error:
             kind = ConfigError if isinstance(error, ConfigError) else DataError
             raise kind(f"arm '{p.arm}': {error}") from None
+
+
+def _part(begun: Any, spec: Spec) -> nn.Module | None:
+    """The part that a finished run left in the folder ``begun``, or the untrained one of a method (its Config)."""
+    if not begun:
+        return None
+    part: nn.Module = load_part(Path(begun)) if isinstance(begun, str) else begun.part_for(spec)
+    return part

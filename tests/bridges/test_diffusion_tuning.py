@@ -269,7 +269,7 @@ def test_translation_tunes_it_keeps_little_and_resumes_bit_for_bit(
     bridge = {"name": "diffusion", "model": folder("stable"), "prompt": "x", "side": 0, "tune": "lora", "rank": 2}
     method = config.component("method", {"name": "translation", "batch": 2, "bridge": bridge})
     source, target = domains()
-    method.rehearse(source, target, False)
+    method.rehearse(source, target, None)
 
     def run(place: Path, steps: int, start: Any = None) -> Any:
         torch.manual_seed(0)

@@ -172,11 +172,11 @@ def test_every_weight_learns_from_any_picture(blocks: int, height: int, fold: in
 def test_what_cannot_be_distilled(sides: tuple[Domain, Domain]) -> None:
     config = distillation.Config()
     with pytest.raises(ConfigError, match="A student needs a teacher"):
-        config.rehearse(*sides, started=False)
+        config.rehearse(*sides, start=None)
     with pytest.raises(ConfigError, match="is no student"):
-        replace(config, bridge=noise.Config()).rehearse(*sides, started=True)
+        replace(config, bridge=noise.Config()).rehearse(*sides, start=noise.Config().build())
     with pytest.raises(ConfigError, match=r"there is no file nowhere\.npz"):  # before its teacher is trained
-        replace(config, encoder=squeezenet.Config(weights="nowhere.npz")).rehearse(*sides, started=True)
+        replace(config, encoder=squeezenet.Config(weights="nowhere.npz")).rehearse(*sides, start=noise.Config().build())
     with pytest.raises(ConfigError, match="fold of 1 to 32"):
         student.Config(fold=1000)
     policy = cnn.Config(channels=(8,)).build(sides[0].spec)
@@ -188,10 +188,10 @@ def test_eyes_that_nothing_taught_to_see_are_told(
     sides: tuple[Domain, Domain], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "SAID", set())
-    distillation.Config(encoder=squeezenet.Config()).rehearse(*sides, started=True)
+    distillation.Config(encoder=squeezenet.Config()).rehearse(*sides, start=noise.Config().build())
     style.Config().build().begin()
     said = capsys.readouterr().err
     assert "distillation learns by SqueezeNet, random weights, which is for trials. Give its encoder weights." in said
     assert "The bridge style learns by SqueezeNet, random weights" in said
-    distillation.Config(encoder=pixels.Config()).rehearse(*sides, started=True)
+    distillation.Config(encoder=pixels.Config()).rehearse(*sides, start=noise.Config().build())
     assert not capsys.readouterr().err

@@ -119,11 +119,11 @@ def test_too_few_pictures_are_told(sides: tuple[Domain, Domain]) -> None:
     source, target = sides
     one = replace(target, unlabelled=target.unlabelled.select(np.array([0])))
     with pytest.raises(DataError, match=r"\[target\] holds 1 pictures\. A bridge learns from 2"):
-        translation.Config().rehearse(source, one, started=False)
+        translation.Config().rehearse(source, one, start=None)
     with pytest.raises(DataError, match=r"\[target\] shots asks for 99 moments, but training has only 30"):
-        translation.Config(shots=99).rehearse(source, target, started=False)
+        translation.Config(shots=99).rehearse(source, target, start=None)
     with pytest.raises(DataError, match=r"\[source\] shots asks for 99"):
-        translation.Config(shots=99, to="source").rehearse(source, target, started=False)
+        translation.Config(shots=99, to="source").rehearse(source, target, start=None)
     for wrong in ({"batch": 0}, {"shots": 0}, {"flip": 1.5}, {"crop": 1.0}):
         with pytest.raises(ConfigError):
             translation.Config(**wrong)  # type: ignore[arg-type]

@@ -19,8 +19,9 @@ class Method(nn.Module, ABC):
 
     Its Config has ``part_for(spec: Spec) -> nn.Module``, the untrained part, ``build(source: Domain, target: Domain,
     seed: int, start: nn.Module | None)``, where ``start`` is the part of the run to begin from, if any, and
-    ``rehearse(source: Domain, target: Domain, started: bool)``, which raises what would be wrong when the run begins:
-    pictures are blank then, guesses are missing, and ``started`` says whether there will be a ``start``.
+    ``rehearse(source: Domain, target: Domain, start: nn.Module | None)``, which raises what would be wrong when the run
+    begins: pictures are blank then, guesses are missing, and ``start`` has the layout of what it will begin from, and
+    perhaps not yet the weights.
     """
 
     rank: int = 0  # which of several devices this is; each draws other batches

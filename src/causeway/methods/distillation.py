@@ -52,8 +52,8 @@ class Config:
         bridge: Bridge = self.bridge.build()
         return bridge
 
-    def rehearse(self, source: Domain, target: Domain, started: bool) -> None:
-        if not started:
+    def rehearse(self, source: Domain, target: Domain, start: nn.Module | None) -> None:
+        if start is None:
             raise ConfigError(
                 'A student needs a teacher: start = "ARM", an arm or the folder of a run that left a bridge.'
             )

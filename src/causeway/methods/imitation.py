@@ -62,10 +62,12 @@ class Config:
         policy: Policy = self.policy.build(spec)
         return policy
 
-    def rehearse(self, source: Domain, target: Domain, started: bool) -> None:
+    def rehearse(self, source: Domain, target: Domain, start: nn.Module | None) -> None:
         modules = self.modules(source, target)
-        if not started:
+        if start is None:
             modules.policy.begin()
+        else:
+            modules.policy.load_state_dict(start.state_dict())
         shares(self.target_weight, self.guess_share, len(target.labelled), len(target.guessed))
         if self.pairs.file:
             together(self.pairs, source, target)

@@ -44,14 +44,14 @@ class Config:
         """The policy with a linear head that a run of this method fits."""
         return Readout(self.policy.build(spec), spec)
 
-    def rehearse(self, source: Domain, target: Domain, started: bool) -> None:
-        self._refuse_start(started)
+    def rehearse(self, source: Domain, target: Domain, start: nn.Module | None) -> None:
+        self._refuse_start(start)
         self.part_for(target.spec).begin()
         shares(self.target_weight, self.guess_share, len(target.labelled), len(target.guessed))
         self.augmentation(target)
 
-    def _refuse_start(self, started: bool) -> None:
-        if started:
+    def _refuse_start(self, start: nn.Module | None) -> None:
+        if start is not None:
             raise ConfigError("method 'ridge' is solved at once and cannot start from another run's part.")
 
     def augmentation(self, target: Domain) -> Augmentation:
@@ -61,7 +61,7 @@ class Config:
         return Augmentation(Augment(mirror=self.mirror), *names, frame.cameras, history)
 
     def build(self, source: Domain, target: Domain, seed: int, start: nn.Module | None = None) -> "Ridge":
-        self._refuse_start(start is not None)
+        self._refuse_start(start)
         return Ridge(self, source, target)
 
 

@@ -44,7 +44,7 @@ class Config:
         bridge: Bridge = self.bridge.build()
         return bridge
 
-    def rehearse(self, source: Domain, target: Domain, started: bool) -> None:
+    def rehearse(self, source: Domain, target: Domain, start: nn.Module | None) -> None:
         for side in (source, target):
             if len(side.unlabelled) < FEWEST:
                 raise DataError(
@@ -56,8 +56,10 @@ class Config:
                 f"[{theirs.name}] shots asks for {self.shots} moments, but training has only {len(theirs.unlabelled)}."
             )
         bridge = self.part_for(target.spec)
-        if not started:
+        if start is None:
             bridge.begin()
+        else:
+            bridge.take(start)
 
     def build(self, source: Domain, target: Domain, seed: int, start: nn.Module | None = None) -> "Translation":
         return Translation(self, source, target, seed, start)
