@@ -21,7 +21,6 @@ from .errors import ConfigError, DataError
 from .halves import Halves
 from .progress import track
 from .readings import BOUNDS, Reading, Report, closed, mean_of
-from .redraw import said
 from .validators import Validator
 
 Seen = NDArray[np.float32]  # (N, V * D), what a distance keeps of N moments
@@ -88,10 +87,10 @@ def compare(
 
 
 def _word(settings: Comparison, ours: Moments, theirs: Moments) -> str:
-    """A word that changes with what is looked at, and how."""
+    """A word that changes with what is looked at, wherever it lies, and how."""
     word = hashlib.sha256(json.dumps(unusual(settings), sort_keys=True).encode())
     for side in (ours, theirs):
-        word.update(said(side.frames).encode() + side.rows.tobytes())
+        word.update(_shown(side).tobytes() + side.rows.tobytes())
     return word.hexdigest()[:16]
 
 
