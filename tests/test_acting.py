@@ -18,7 +18,7 @@ from causeway.halves import Halves
 from causeway.recorder import Recorder, Recording
 from test_gap_command import readings
 from test_run import file, recordings  # noqa: F401
-from test_run_bridges import STUDY, of
+from test_run_bridges import STUDY, TAKEN, of
 
 
 def test_the_distance_of_actions_is_wassersteins() -> None:
@@ -65,14 +65,16 @@ def test_what_redrawing_changes_of_what_it_does(moments: Callable[..., Moments])
 
 
 def test_the_command_asks_a_run(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
-    file.write_text(STUDY)
+    file.write_text(STUDY + TAKEN)
     planned = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
-    study.carry_out(planned, arms=["plain", "painted"])
-    plain, painted = (of(planned, arm).folder for arm in ("plain", "painted"))
+    study.carry_out(planned, arms=["plain", "painted", "behind"])
+    plain, painted, behind = (of(planned, arm).folder for arm in ("plain", "painted", "behind"))
     sides = recordings / "source", recordings / "target"
     quick = ["gap.resamples=10", "gap.stretch_s=0.5"]
     cli_gap.gap(*sides, quick, through=painted, policy=plain, folder=tmp_path / "out")
     assert {"policy_changed", "policy_error", "policy", "cmmd_closed"} <= set(readings(tmp_path / "out"))
+    cli_gap.gap(*sides, quick, through=painted, policy=behind, folder=tmp_path / "behind")
+    assert readings(tmp_path / "behind") == readings(tmp_path / "out"), "what redraws its own camera has no part in it"
     assert "What the policy would do" in (tmp_path / "out" / "gap.html").read_text()
     with pytest.raises(ConfigError, match=r"pictures have one size, but the runs were made for .* 48x32"):
         cli_gap.gap(*sides, ["picture.height=40", *quick], policy=plain, folder=tmp_path / "out")

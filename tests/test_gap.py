@@ -13,6 +13,7 @@ from causeway.config import instruments
 from causeway.data import Moments
 from causeway.errors import ConfigError, DataError
 from causeway.gap import Comparison, chosen, compare, unusual
+from causeway.gap_page import lines
 from causeway.halves import Halves
 
 QUICK = Comparison(resamples=40, stretch_s=0.5)
@@ -126,7 +127,10 @@ def test_what_is_taken_are_short_clips_spread_evenly(moments: Callable[..., Mome
     few = chosen(recorded, 80)
     assert len(few) == 80 and few.rows[0] == recorded.rows[0] and few.rows[-1] == recorded.rows[-1]
     assert (np.diff(few.rows) == 1).sum() == 70
-    assert chosen(recorded, 400) is recorded and len(chosen(recorded, 5)) == 5
+    assert chosen(recorded, 400) is recorded
+    for count in (5, 15):
+        fewer = chosen(recorded, count)
+        assert len(fewer) == count and fewer.rows[0] == recorded.rows[0] and fewer.rows[-1] == recorded.rows[-1]
 
 
 def test_a_report_is_read_as_it_was_written(sides: tuple[Moments, Moments], tmp_path: Path) -> None:
@@ -160,9 +164,11 @@ def test_a_word_tells_what_was_compared_and_how(sides: tuple[Moments, Moments], 
             (replace(QUICK, resamples=20), ours),
             (QUICK, ours.select(np.arange(20))),
             (QUICK, replace(ours, frames=ours.frames + 1)),
+            (QUICK, replace(ours, time_s=ours.time_s * 2)),
+            (QUICK, replace(ours, episode=ours.episode // 2)),
         )
     ]
-    assert words[0] == words[1] and len(set(words)) == 4
+    assert words[0] == words[1] and len(set(words)) == 6
 
 
 def test_one_picture_has_a_style_and_nothing_else(moments: Callable[..., Moments]) -> None:
@@ -197,3 +203,23 @@ def test_what_is_unusual_says_neither_defaults_nor_folders() -> None:
     seen = {"name": "autoencoder", "weights": "/here/taef2"}
     assert told(encoder=seen, pictures=5) == told(pictures=5, encoder=seen | {"weights": "there/taef2"})
     assert told(encoder=seen) == {"encoder": {"name": "autoencoder", "weights": "taef2"}} != told(encoder="autoencoder")
+
+
+@pytest.mark.parametrize("sizes", [(20, 200), (60, 60), (200, 20)])
+def test_chance_makes_no_gap_between_sets_of_any_size(sizes: tuple[int, int], moments: Callable[..., Moments]) -> None:
+    """A set of few pictures lies far from any other by most distances, as does as small a part of the other."""
+    loose = [moments(count, seed=seed) for seed, count in enumerate(sizes)]  # each moment a stretch of its own
+    ours, theirs = (replace(each, time_s=np.arange(len(each)) * 10.0) for each in loose)
+    lighter = replace(ours, frames=ours.frames // 2 + 100)
+    for a, said in (ours, "no gap shown"), (lighter, "a gap"):
+        found = {line.name: line.verdict for line in lines(compare(QUICK, instruments(QUICK), a, theirs))}
+        assert {name: found[name] for name in ("frechet", "cmmd")} == {"frechet": said, "cmmd": said}
+
+
+def test_what_stands_for_a_in_the_noise_floor_is_as_large(moments: Callable[..., Moments]) -> None:
+    theirs = replace(moments(40), time_s=np.arange(40) * 1.0)
+    sizes = {
+        count: {int(np.sum(found)) for found in Halves(moments(count), theirs, 0.5, 10).of_theirs(np.sum)}
+        for count in (7, 20, 60)
+    }
+    assert sizes == {7: {7}, 20: {20}, 60: {20}}, "as far as half of B reaches"

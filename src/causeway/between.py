@@ -63,7 +63,7 @@ def compare(
     """
     one = run.open_run(through) if through and (through / "config.toml").exists() else None
     asked_run = None if policy is None else run.open_run(policy)
-    agent = None if asked_run is None else finished.deploy(asked_run)
+    agent = None if asked_run is None else finished.unbridged(asked_run)
     opened = ((through, one), (policy, asked_run))
     known = {path: found.experiment.picture for path, found in opened if path and found}
     picture = _size(asked.picture, known)

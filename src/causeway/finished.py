@@ -42,14 +42,18 @@ def judges_of(validator: Any, encoder: Any, witness: str) -> tuple[list[Judge], 
         found.append(Likeness(validator.build(), encoder.build()))
     if witness:
         folder = Path(witness)
-        unbridged = replace(deploy(open_run(folder)), bridge=identity.Config().build())  # is shown pictures as they are
-        found.append(Witness(unbridged, parts.fits(folder)[1]))
+        found.append(Witness(unbridged(open_run(folder)), parts.fits(folder)[1]))
     words = [f"{validator} {encoder}"]
     if validator is not None:
         words += files_of(validator) + files_of(encoder)
     if witness:
         words.append(parts.digest(Path(witness)))
     return found, " ".join(words)
+
+
+def unbridged(run: Run) -> Agent:
+    """The agent of a finished run, shown pictures as they are: what redraws them is somebody else's matter."""
+    return replace(deploy(run), bridge=identity.Config().build())
 
 
 def bridge_of(folder: Path) -> Bridge:

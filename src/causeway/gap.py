@@ -18,7 +18,7 @@ from .data import Moments
 from .distances import Distance, Rows, products
 from .encoders import Encoder, Look, floats, pixels
 from .errors import ConfigError, DataError
-from .halves import Halves
+from .halves import FEWEST, Halves
 from .progress import track
 from .readings import BOUNDS, Reading, Report, closed, mean_of
 from .validators import Validator
@@ -90,7 +90,8 @@ def _word(settings: Comparison, ours: Moments, theirs: Moments) -> str:
     """A word that changes with what is looked at, wherever it lies, and how."""
     word = hashlib.sha256(json.dumps(unusual(settings), sort_keys=True).encode())
     for side in (ours, theirs):
-        word.update(_shown(side).tobytes() + side.rows.tobytes())
+        when = side.time_s[side.rows].tobytes() + side.episode[side.rows].tobytes()  # by which halves are drawn
+        word.update(_shown(side).tobytes() + side.rows.tobytes() + when)
     return word.hexdigest()[:16]
 
 
@@ -112,9 +113,9 @@ def chosen(moments: Moments, most: int) -> Moments:
     """At most ``most`` of the moments, in short clips spread evenly."""
     if len(moments) <= most:
         return moments
-    clips = max(1, most // CLIP)
-    begins = np.linspace(0, len(moments) - CLIP, clips).astype(np.int64)
-    return moments.select(np.unique(begins[:, None] + np.arange(min(CLIP, most)))[:most])
+    length = min(CLIP, max(1, most // FEWEST))
+    begins = np.linspace(0, len(moments) - length, most // length).astype(np.int64)
+    return moments.select(np.unique(begins[:, None] + np.arange(length)))
 
 
 def carriers(ours: Rows, theirs: Rows) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
     |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))
 
 It is biased upwards where there are few pictures beside the D numbers of a feature (Chong & Forsyth 2020): compare it
-with the noise floor, which has the same bias, and with sets of the same size.
+with the noise floor, whose bias is no smaller, and with sets of the same size.
 """
 
 from dataclasses import dataclass
