@@ -208,9 +208,14 @@ def test_what_is_unusual_says_neither_defaults_nor_folders() -> None:
 @pytest.mark.parametrize("sizes", [(20, 200), (60, 60), (200, 20)])
 def test_chance_makes_no_gap_between_sets_of_any_size(sizes: tuple[int, int], moments: Callable[..., Moments]) -> None:
     """A set of few pictures lies far from any other by most distances, as does as small a part of the other."""
-    loose = [moments(count, seed=seed) for seed, count in enumerate(sizes)]  # each moment a stretch of its own
-    ours, theirs = (replace(each, time_s=np.arange(len(each)) * 10.0) for each in loose)
-    lighter = replace(ours, frames=ours.frames // 2 + 100)
+
+    def grained(count: int, seed: int) -> Moments:
+        made = moments(count)
+        frames = np.random.default_rng(seed).normal(128, 40, made.frames.shape).clip(0, 255).astype(np.uint8)
+        return replace(made, frames=frames, time_s=np.arange(count) * 1.0)  # each a stretch of its own
+
+    ours, theirs = (grained(count, seed) for seed, count in enumerate(sizes))
+    lighter = replace(ours, frames=ours.frames // 2 + 120)
     for a, said in (ours, "no gap shown"), (lighter, "a gap"):
         found = {line.name: line.verdict for line in lines(compare(QUICK, instruments(QUICK), a, theirs))}
         assert {name: found[name] for name in ("frechet", "cmmd")} == {"frechet": said, "cmmd": said}
