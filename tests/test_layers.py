@@ -13,7 +13,7 @@ from causeway import catalog
 ROOT = Path(causeway.__file__).parent
 KINDS = set(catalog.FOLDERS.values())
 LAYERS = [  # a module may import from its own layer and those above it in this list
-    {"errors", "progress", "written", "disk", "environment", "average"},
+    {"errors", "progress", "written", "disk", "environment", "average", "room"},
     {"data"},
     {"hub", "estimators"},
     KINDS | {"recorder", "augment", "cache", "features", "warping", "pairs", "draws", "past", "bounds", "points"},

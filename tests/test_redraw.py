@@ -14,6 +14,7 @@ from causeway import redraw
 from causeway.bridges import Bridge
 from causeway.data import Moments
 from causeway.encoders import pixels
+from causeway.errors import ConfigError
 from causeway.judges import Likeness
 from causeway.redraw import kept, through
 from test_judges import Mean
@@ -84,6 +85,23 @@ def test_stopped_half_way_it_goes_on(calls: int, recorded: Moments, tmp_path: Pa
     second = Painted()
     assert np.array_equal(kept(second, recorded, tmp_path, "word"), whole)
     assert 10**9 - second.calls < 6, "what was done is not done again"
+
+
+@pytest.mark.parametrize("said", ["DefaultCPUAllocator: can't allocate memory", "CUDA out of memory.", "no such layer"])
+def test_what_was_redrawn_before_memory_ran_out_stays(said: str, recorded: Moments, tmp_path: Path) -> None:
+    class Full(Painted):
+        def along(self, images: Tensor) -> Tensor:
+            self.calls -= 1
+            if not self.calls:
+                raise RuntimeError(said)
+            drawn: Tensor = self(images)
+            return drawn
+
+    wanted: type[Exception] = RuntimeError if "memory" not in said else ConfigError
+    with pytest.raises(wanted, match="lower the pictures' height and width" if "memory" in said else said):
+        kept(Full(3), recorded, tmp_path, "word")
+    (label,) = tmp_path.glob("*.redrawn.json")
+    assert json.loads(label.read_text())["done"] > 0
 
 
 class Fading(Painted):

@@ -106,6 +106,7 @@ def test_an_arm_may_begin_from_a_run_outside_the_study(file: Path, tmp_path: Pat
         (["arms.a b.horizon=1"], "arm 'a b' gives folders their names: use letters, digits"),
         (["arms.tuned.start=plane"], r"arm 'tuned': start: there is no arm or run 'plane'. Did you mean 'plain'\?"),
         (["arms.tuned.start=tuned"], r"arm 'tuned': start names the arm itself"),
+        (["arms.plain.method={name='translation'}"], r"start = 'plain' leaves a bridge, and this arm learns a policy"),
         (["arms.plain.start=tuned"], r"The arms need one another in a circle, through (plain|tuned)-s0"),
         (["baseline=plan"], r"baseline: there is no arm 'plan'. Did you mean 'plain'\?"),
         (["trian.steps=5"], r"The experiment has no setting 'trian'. Did you mean 'train'\?"),

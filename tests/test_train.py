@@ -195,6 +195,14 @@ def test_a_gradient_that_is_not_finite_names_its_step(tmp_path: Path) -> None:
         trained(tmp_path, method=made)
 
 
+def test_no_memory_names_what_to_lower(tmp_path: Path) -> None:
+    def full(weight: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    with pytest.raises(ConfigError, match=r"No memory to train: lower method\.batch"):
+        trained(tmp_path, method=Plain(full))
+
+
 def test_a_checkpoint_of_another_layout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         trained(tmp_path, method=Plain(on_step=press(1, at=1)))

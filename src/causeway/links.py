@@ -79,6 +79,8 @@ def _refuse_other(key: str, named: str, planned: Planned, method: Any) -> None:
             f"{where} leaves no bridge to the {REDRAWS[key]}. Name an arm of method translation with "
             f'to = "{REDRAWS[key]}".'
         )
+    if key == "start" and run.acts(own) and not run.acts(method):
+        raise ConfigError(f"{where} leaves a bridge, and this arm learns a policy. Name an arm that acts.")
     taught = key == "start" and getattr(own, "taught", False)
     if taught and (run.acts(method) or getattr(method, "to", own.to) != own.to):
         raise ConfigError(

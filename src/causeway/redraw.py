@@ -20,6 +20,7 @@ from .data import Moments
 from .disk import exclusive, reserve, room_in, whole
 from .judges import Judge, lost
 from .progress import counted, say_once
+from .room import roomy
 from .shards import Task
 
 Put = Callable[[NDArray[np.int64], NDArray[np.uint8]], None]
@@ -131,7 +132,8 @@ def _drawn(bridge: Bridge, moments: Moments, listed: Sequence[Task]) -> Generato
         if task.first:
             bridge.clip(task.seed)
         frames = torch.from_numpy(np.ascontiguousarray(moments.frames[moments.rows[task.part]]))
-        with torch.inference_mode():
+        advice = "lower the pictures' height and width. What is redrawn stays: the same command goes on."
+        with torch.inference_mode(), roomy("No memory to redraw", advice):
             drawn: NDArray[np.uint8] = bridge.along(frames).numpy()
         yield drawn
 

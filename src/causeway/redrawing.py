@@ -21,7 +21,8 @@ from .recorder import Recorder, Recording
 SETS = {  # named sets of conditions; a word that is in none is refused
     "weather": ("fog", "rain", "snow"),
     "time": ("dawn", "noon", "dusk", "night"),
-    "season": ("spring", "autumn", "winter"),
+    "season": ("spring", "summer", "autumn", "winter"),
+    "odd": ("city", "suburb", "countryside", "highway", "tunnel", "roadworks"),  # operational design domains
     "blend": BLENDS,  # how far to the other side's look, or into the condition it stands with
 }
 
@@ -123,9 +124,9 @@ def _bridge(
 
 
 def _as_recorded(dataset: Dataset, crop: Crop) -> domain.Picture:
-    """The size of the dataset's first picture after the crop, even, as films need it."""
+    """The size of the dataset's first picture after the crop."""
     height, width = remaining(dataset, crop)
-    return domain.Picture(height=2 * (int(height) // 2), width=2 * (int(width) // 2))
+    return domain.Picture(height=round(height), width=round(width))
 
 
 def _views(frames: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:

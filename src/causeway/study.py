@@ -11,7 +11,7 @@ from torch import nn
 
 from . import config, run, running, splits, workers
 from .config import Tree
-from .data import Domain, Spec
+from .data import Domain
 from .disk import exclusive, made
 from .errors import ConfigError, DataError, nearest
 from .finished import load_part
@@ -225,39 +225,58 @@ def _compare_data(begun: Sequence[Run]) -> None:
 def _rehearse(todo: Sequence[Planned], study: Study) -> None:
     """What is wrong with the data of any arm, or with its policy or a metric for them, shows now, not after hours of
     other arms."""
-    methods = {p.run.folder: p.run.experiment.method for p in study.runs}
-    seen: list[tuple[tuple[Any, ...], tuple[Domain, Domain]]] = []
-    fitted: list[tuple[Any, Any, tuple[Any, ...]]] = []
+    runs = {p.run.folder: p.run for p in study.runs}
+    seen = _Looked()
+    fitted: list[tuple[Any, ...]] = []
     gaps: list[Any] = []  # whose weights are there
     for p in todo:
         e = p.run.experiment
         acted = run.acts(e.method)
-        sides = e.source, e.target, e.picture, e.horizon, e.history, acted
         try:
             refuse_absent(e.train)
-            if (domains := next((domains for known, domains in seen if known == sides), None)) is None:
-                domains = running.domains(p.run, decode=False)
-                seen.append((sides, domains))
-                for name, metric in study.metrics.items() if acted else ():
-                    metric.refuse_other_actions(name, domains[1].unlabelled.action_names)
+            sides = seen.sides(p.run)
+            names = sides[1].unlabelled.action_names
+            for name, metric in study.metrics.items() if acted else ():
+                metric.refuse_other_actions(name, names)
             for between in (e.action, e.monitor) if acted else ():
-                between.build().refuse_other_actions(domains[1].unlabelled.action_names)
+                between.build().refuse_other_actions(names)
             if not acted and e.gap not in gaps:
                 config.instruments(e.gap)
                 gaps.append(e.gap)
-            begun = methods.get(Path(e.start), e.start)  # of an arm, which may not be learned yet, or a finished run
-            if (e.method, begun, sides) not in fitted:
+            earlier = runs.get(Path(e.start)) if e.start else None  # an arm's, which may not be learned yet
+            begun = (e.start,) if earlier is None else (earlier.experiment.method, *seen.asked(earlier))
+            if (fitting := (e.method, begun, seen.asked(p.run))) not in fitted:
                 with running.beginning(e.start):
-                    e.method.rehearse(*domains, _part(begun, domains[1].spec))
-                fitted.append((e.method, begun, sides))
+                    e.method.rehearse(*sides, _start(e.start, earlier, seen))
+                fitted.append(fitting)
         except (ConfigError, DataError) as error:
             kind = ConfigError if isinstance(error, ConfigError) else DataError
             raise kind(f"arm '{p.arm}': {error}") from None
 
 
-def _part(begun: Any, spec: Spec) -> nn.Module | None:
-    """The part that a finished run left in the folder ``begun``, or the untrained one of a method (its Config)."""
-    if not begun:
+class _Looked:
+    """Both sides of runs, without pictures; those that ask for the same are looked at once."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[tuple[Any, ...], tuple[Domain, Domain]]] = []
+
+    def asked(self, one: Run) -> tuple[Any, ...]:
+        """All that the sides of a run hang on, but for its seed."""
+        e = one.experiment
+        return e.source, e.target, e.picture, e.horizon, e.history, run.acts(e.method)
+
+    def sides(self, one: Run) -> tuple[Domain, Domain]:
+        asked = self.asked(one)
+        if (found := next((sides for known, sides in self._seen if known == asked), None)) is None:
+            self._seen.append((asked, found := running.domains(one, decode=False)))
+        return found
+
+
+def _start(folder: str, earlier: Run | None, seen: _Looked) -> nn.Module | None:
+    """What a run begins from: the part in a finished run's ``folder``, or one as an ``earlier`` arm will leave it."""
+    if not folder:
         return None
-    part: nn.Module = load_part(Path(begun)) if isinstance(begun, str) else begun.part_for(spec)
+    if earlier is None:
+        return load_part(Path(folder))
+    part: nn.Module = earlier.experiment.method.part_for(seen.sides(earlier)[1].spec)
     return part

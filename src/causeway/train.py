@@ -18,10 +18,12 @@ from .disk import whole
 from .errors import ConfigError, Interrupted
 from .methods import Cost, Method
 from .progress import bar
+from .room import roomy
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+FULL = "lower method.batch, or picture's height and width. A folder that was begun keeps its settings: choose another."
 RANK = 0x9E3779B1  # between the random seeds of ranks: odd, since torch hears the lower 32 bits alone
 
 
@@ -84,12 +86,13 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
             torch.manual_seed(seed * 1_000_003 + step + fabric.global_rank * RANK)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(settings, step)
-            cost = module.cost(_moved(batch, fabric.device), progress=step / settings.steps)
-            loss = torch.stack([*cost.terms.values()]).sum()
-            if not torch.isfinite(loss):
-                raise FloatingPointError(f"step {step}: loss is {loss.item()}; terms: {_read(cost)}")
-            optimizer.zero_grad()
-            fabric.backward(loss)
+            with roomy("No memory to train", FULL):
+                cost = module.cost(_moved(batch, fabric.device), progress=step / settings.steps)
+                loss = torch.stack([*cost.terms.values()]).sum()
+                if not torch.isfinite(loss):
+                    raise FloatingPointError(f"step {step}: loss is {loss.item()}; terms: {_read(cost)}")
+                optimizer.zero_grad()
+                fabric.backward(loss)
             norm = _clipped(fabric, module, optimizer, settings.clip)
             if not math.isfinite(norm):
                 raise FloatingPointError(f"step {step}: the gradient is {norm}; terms: {_read(cost)}")

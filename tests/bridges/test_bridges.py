@@ -1,6 +1,7 @@
 """Bridges that are formulas, and the parts of those that learn: by hand."""
 
 import math
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from causeway.bridges import colors, cut, fourier, small, style
+from causeway.bridges import colors, cut, fourier, noise, small, style
 from causeway.bridges._networks import Generator, Patches
+from causeway.bridges._structure import structure
 from causeway.data import Moments
 from causeway.encoders import autoencoder, pixels
 from causeway.errors import ConfigError
@@ -315,3 +317,36 @@ def test_folders_that_hold_no_autoencoder(tmp_path: Path) -> None:
     save_file(made.decoder.state_dict(), tmp_path / "x_decoder.safetensors")
     read = autoencoder.read(tmp_path)
     assert read.channels == 4 and all(torch.equal(a, b) for a, b in zip(read.parameters(), made.parameters()))
+
+
+@pytest.mark.parametrize(("kind", "channels"), [("depth", 1), ("segmentation", 3)])
+def test_small_is_told_how_near_things_are_or_what_they_are(
+    kind: str, channels: int, folder: Callable[[str], str]
+) -> None:
+    made = tiny(structure=kind, estimator=folder(kind)).eval()
+    made.begin()
+    pictures = torch.rand(2, 3, 24, 32) * 2 - 1
+    told = made.seen(pictures)[:, made.autoencoder.channels :]
+    shown = structure(kind, folder(kind), "")((pictures + 1) / 2)[:, :channels]
+    assert torch.equal(torch.nn.functional.pixel_shuffle(told, 8), shown)
+    images = ((pictures[:, None] + 1) * 127.5).to(torch.uint8)
+    drawn = made(images)
+    assert drawn.shape == images.shape and torch.equal(pickle.loads(pickle.dumps(made))(images), drawn)
+    torch.nn.init.zeros_(made.edges.weight)
+    assert not torch.equal(made(images), drawn), "the network is told"
+    with pytest.raises(ConfigError, match=f"structure = '{kind}' needs an estimator"):
+        tiny(structure=kind)
+    with pytest.raises(ConfigError, match=r"bridge 'small'.*/no/such"):
+        tiny(structure=kind, estimator="/no/such").begin()
+
+
+def test_noise_that_is_redrawn_stays_the_same_in_any_company() -> None:
+    made = noise.Config(level=50).build().eval()
+    images = torch.randint(0, 255, (3, 2, 3, 16, 24), dtype=torch.uint8)
+    made.clip(1)
+    drawn = made(images)
+    assert torch.equal(torch.cat([made(each[None]) for each in images]), drawn)
+    far = (drawn.float() - images).abs().mean((1, 2, 3, 4))
+    assert far.min() > 0 and far.max() < 50 and len(far.unique()) == 3, "each moment has its own level"
+    made.clip(2)
+    assert not torch.equal(made(images), drawn) and torch.equal(noise.Config(level=0).build()(images), images)

@@ -1,5 +1,6 @@
 """The bridge ``diffusion`` on tiny models of the real classes: how it redraws."""
 
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -234,7 +235,8 @@ def test_what_cannot_be_loaded_is_named_with_a_way_out(
         ("model '/no/such/folder'.*folder saved with save_pretrained", {"model": "/no/such/folder"}),
         ("model 'nobody/nothing'.*folder saved with save_pretrained", {"model": "nobody/nothing"}),
         ("controlnet '/no/such/folder'", {**held, "controlnet": "/no/such/folder"}),
-        ("cannot load model", {**held, "model": folder("three")}),
+        ("StableDiffusion3Pipeline, which takes no ControlNet", {**held, "model": folder("three")}),
+        ("LatentConsistencyModelPipeline, which takes no ControlNet", {**held, "model": folder("consistent")}),
         (
             "cannot load '/no/such' by AutoModelForDepthEstimation",
             {**held, "structure": "depth", "estimator": "/no/such"},
@@ -244,6 +246,7 @@ def test_what_cannot_be_loaded_is_named_with_a_way_out(
         ("'models/other.bin' of the adapter", {**style, "adapter_weights": "models/other.bin"}),
         ("Stable Diffusion 1, 2 and XL alone", {**style, "model": folder("flux")}),
         ("is a flow", {"model": folder("three"), "scheduler": "dpm"}),
+        ("is a latent consistency model. Leave its own", {"model": folder("consistent"), "scheduler": "ddim"}),
         ("device = 'teapot' is not here", {"device": "teapot"}),
         ("device = 'cuda:77' is not here", {"device": "cuda:77"}),  # a study is planned and reported on any machine
         ("Tune the model that it was made from", {"model": folder("consistent"), "tune": "lora", "prompt": "x"}),
@@ -297,6 +300,13 @@ def test_no_memory_names_what_to_lower(tiny: Tiny, monkeypatch: pytest.MonkeyPat
     raised.append(RuntimeError("sizes differ"))
     with pytest.raises(RuntimeError, match="sizes differ"):
         made(pictures())
+
+
+def test_a_foundation_model_is_loaded_by_each_process(tiny: Tiny) -> None:
+    made = tiny(tune="lora", prompt="x")
+    expected = made(pictures())
+    sent = pickle.dumps(made)
+    assert len(sent) < 100_000 and torch.equal(pickle.loads(sent)(pictures()), expected)
 
 
 def test_no_number_is_not_drawn_as_black(tiny: Tiny) -> None:

@@ -16,7 +16,7 @@ from causeway.errors import DataError
 from causeway.pairs import pair
 from recordings import episode, write_lerobot, write_tub1, write_tub2
 
-LOOKED = "Looked for meta/info.json (LeRobot), manifest.json, record_*.json or labels.csv (Donkey)."
+LOOKED = "Looked for meta/info.json (LeRobot), manifest.json, record_*.json or labels.csv (Donkey), and pictures."
 
 
 @pytest.mark.parametrize("name", catalog.names("dataset"))

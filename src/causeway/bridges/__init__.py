@@ -85,6 +85,11 @@ def sample(moments: Moments, count: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(frames)).flatten(0, 1)
 
 
+def chance(seed: int, image: Tensor) -> torch.Generator:
+    """What falls on an ``image`` of the clip of that ``seed``: the same whenever, and in whose company, it is drawn."""
+    return torch.Generator().manual_seed(seed * 7919 + int(image.long().sum()) % 7907)
+
+
 def quantized(pictures: Tensor) -> Tensor:
     """Pictures in 0..1 -> uint8."""
     return pictures.mul(255).round_().clamp_(0, 255).to(torch.uint8)

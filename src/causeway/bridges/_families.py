@@ -37,6 +37,7 @@ class Consistent(Foundation):
     """Latent consistency models, which draw in one to eight steps, have guidance built in, and lose both if tuned."""
 
     pipelines = ("LatentConsistencyModelImg2ImgPipeline",)
+    consistent = True
     encoders = CLIP
     tunable = False
 

@@ -19,6 +19,7 @@ SCHEDULERS = {
     "lcm": "LCMScheduler",
     "euler": "EulerDiscreteScheduler",
 }
+WITHOUT = ("LatentConsistency", "StableDiffusion3")  # pipelines of images to images that take no ControlNet
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -33,6 +34,8 @@ def foundation(model: str, controlnet: str, scheduler: str, precision: str, tune
         # it makes pictures black that it mistakes: a camera must not go blind
         parts |= {"safety_checker": None, "requires_safety_checker": False}
     if controlnet:
+        if (known := str(index.get("_class_name", ""))).startswith(WITHOUT):
+            raise ConfigError(f"bridge 'diffusion': '{model}' is a {known}, which takes no ControlNet: leave it out.")
         with _found("controlnet", controlnet) as local:
             parts["controlnet"] = diffusers.AutoModel.from_pretrained(controlnet, dtype=kind, local_files_only=local)
     with _found("model", model) as local:
@@ -50,8 +53,9 @@ def foundation(model: str, controlnet: str, scheduler: str, precision: str, tune
     pipe.set_progress_bar_config(disable=True)
     noise = None if family.flows else diffusers.DDPMScheduler.from_config(pipe.scheduler.config)
     if scheduler != "model":
-        if family.flows:
-            raise ConfigError(f"bridge 'diffusion': '{model}' is a flow. Leave its own scheduler: scheduler = 'model'.")
+        if family.flows or (family.consistent and scheduler != "lcm"):
+            what = "a flow" if family.flows else "a latent consistency model"
+            raise ConfigError(f"bridge 'diffusion': '{model}' is {what}. Leave its own scheduler: scheduler = 'model'.")
         pipe.scheduler = getattr(diffusers, SCHEDULERS[scheduler]).from_config(pipe.scheduler.config)
     return family(pipe, noise)
 

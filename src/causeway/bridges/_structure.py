@@ -1,4 +1,4 @@
-"""What a ControlNet is shown of a picture: its edges, how near things are, or what they are."""
+"""What a ControlNet, or a denoiser of ours, is shown of a picture: its edges, how near things are, or what they are."""
 
 import colorsys
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from ..estimators import CLASSES, DEPTH, Estimator
 GOLDEN = 0.618034  # of a turn, between the hues of neighbouring classes
 
 
-def structure(kind: str, estimator: str, palette: str) -> Callable[[Tensor], Tensor]:
-    """What makes pictures (N, 3, H, W) in 0..1 into condition pictures of the same shape."""
+def structure(kind: str, estimator: str, palette: str, who: str = "bridge 'diffusion'") -> Callable[[Tensor], Tensor]:
+    """What makes pictures (N, 3, H, W) in 0..1 into condition pictures of the same shape, for ``who`` asks."""
     if kind == "edges":
         return edges
-    return Depth(estimator) if kind == "depth" else Segments(estimator, palette)
+    return Depth(estimator, who) if kind == "depth" else Segments(estimator, palette, who)
 
 
 def edges(pictures: Tensor) -> Tensor:
@@ -32,8 +32,8 @@ def edges(pictures: Tensor) -> Tensor:
 class Depth:
     """Near is bright, each picture from 0 to 1: for an estimator of inverse depth, as DPT and Depth Anything are."""
 
-    def __init__(self, estimator: str):
-        self.estimator = Estimator(DEPTH, estimator, "bridge 'diffusion'")
+    def __init__(self, estimator: str, who: str):
+        self.estimator = Estimator(DEPTH, estimator, who)
 
     def __call__(self, pictures: Tensor) -> Tensor:
         found = self.estimator.depth(pictures)
@@ -45,8 +45,8 @@ class Depth:
 class Segments:
     """Each class in its colour."""
 
-    def __init__(self, estimator: str, palette: str):
-        self.estimator = Estimator(CLASSES, estimator, "bridge 'diffusion'")
+    def __init__(self, estimator: str, palette: str, who: str):
+        self.estimator = Estimator(CLASSES, estimator, who)
         count = self.estimator.classes
         self.colours = _palette(Path(palette), count) if palette else _hues(count)
 

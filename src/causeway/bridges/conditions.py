@@ -4,7 +4,7 @@
     rain    darker and greyer, x' = .75 x + .1, and bright streaks over it
     snow    what is light in the lower half goes to white, and flakes over all
     night   x' = .35 x^1.6 towards blue;  dusk and dawn  towards orange and rose;  noon  harder and warmer
-    autumn, winter, spring   greens towards brown, grey and light green
+    autumn, winter, spring, summer   greens towards brown, grey, light green and deep green
 
 How near things are is not known: the horizon is taken to lie a third down, as it does for a driving camera. They are no
 photographs of weather, and make pictures diverse, not real; a bridge that was learned can go before or after.
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, nearest
-from . import Bridge, quantized
+from . import Bridge, chance, quantized
 
 Look = Callable[[Tensor, float, torch.Generator], Tensor]  # (B, 3, H, W) in 0..1, strength, chance -> the same
 HORIZON = 1 / 3  # of the height, from the top
@@ -28,7 +28,7 @@ GREY = (0.299, 0.587, 0.114)
 class Config:
     """Which condition, and how much of it."""
 
-    condition: str = "fog"  # of fog, rain, snow, night, dusk, dawn, noon, autumn, winter, spring; several as rain+night
+    condition: str = "fog"  # of fog, rain, snow, night, dusk, dawn, noon, the four seasons; several as rain+night
     strength: float = 1.0  # 0 changes nothing; raising it hides more
 
     def __post_init__(self) -> None:
@@ -63,10 +63,10 @@ class Conditions(Bridge):
     def forward(self, images: Tensor) -> Tensor:
         drawn = []
         for image in images.flatten(0, 1).cpu():  # each alone: what falls does not depend on what else is in the batch
-            chance = torch.Generator().manual_seed(self._seed * 7919 + int(image.long().sum()) % 7907)
+            drops = chance(self._seed, image)
             x = image[None].float() / 255
             for each in self.looks:
-                x = LOOKS[each](x, self.config.strength, chance).clamp(0, 1)
+                x = LOOKS[each](x, self.config.strength, drops).clamp(0, 1)
             drawn.append(x[0])
         return quantized(torch.stack(drawn)).view(images.shape).to(images.device)
 
@@ -107,6 +107,10 @@ def winter(x: Tensor, strength: float, chance: torch.Generator) -> Tensor:
     return _towards(_greens(x, strength, (0.6, 0.6, 0.6)), _grey(x) + 0.08, 0.4 * strength)
 
 
+def summer(x: Tensor, strength: float, chance: torch.Generator) -> Tensor:
+    return _greens(x, strength, (0.16, 0.42, 0.1))
+
+
 def spring(x: Tensor, strength: float, chance: torch.Generator) -> Tensor:
     return _greens(x, strength, (0.45, 0.85, 0.3))
 
@@ -145,4 +149,5 @@ LOOKS: dict[str, Look] = {
     "autumn": autumn,
     "winter": winter,
     "spring": spring,
+    "summer": summer,
 }

@@ -6,16 +6,17 @@ model few pictures of the other side under a prompt of their own (DreamBooth, Ru
 2022), by the loss that the model was made with. The settings of arXiv 2507.00236 are in docs/methods/diffusion.md.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError, nearest
+from ..room import roomy
 from . import BLENDS, Bridge, quantized
 from ._foundations import Foundation
 from ._loading import accelerated, foundation, styled
@@ -32,10 +33,16 @@ CONDITIONS = {  # in the words of a prompt
     "dusk": "at dusk, golden light",
     "night": "at night, street lights",
     "spring": "in spring, fresh green",
+    "summer": "in summer, full foliage",
     "autumn": "in autumn, brown leaves",
     "winter": "in winter, bare trees",
+    "city": "in a city street, tall buildings, parked cars",
+    "suburb": "in a quiet suburb, houses and gardens",
+    "countryside": "on a country road, fields",
+    "highway": "on a highway, guard rails",
+    "tunnel": "in a tunnel, artificial light",
+    "roadworks": "at roadworks, cones and barriers",
 }
-FULL = ("not enough memory", "out of memory", "can't allocate memory")  # of the CPU, of a GPU, of both
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class Config:
     palette: str = ""  # file of the classes' colours, "r g b" a line, as the ControlNet learned them; "" takes any
     strength: float = 0.5  # how noisy a picture is made, 0..1; raising it changes more, and in the end the content
     guidance: float = 6.0  # raising it follows the prompts more closely, and harshly in the end; 1 does not pull
-    steps: int = 10  # from pure noise to a picture, finer and slower; strength * steps of them are done
+    steps: int = 10  # from pure noise to a picture, finer and slower; strength * steps are done; by LCM all
     scheduler: Literal["model", "ddim", "dpm", "lcm", "euler"] = "model"  # of these steps; "model" keeps its own
     side: int = 512  # pixels of the shorter side while it is redrawn; raising it draws finer, slower; 0 keeps the size
     batch: int = 4  # pictures redrawn at once; raising it is faster on a GPU and takes more memory
@@ -118,8 +125,12 @@ class Diffusion(Bridge):
         return self.config.skip > 0
 
     def begin(self) -> None:
-        with roomy("load it"):
+        with _roomy("load it"):
             self._foundation = self._loaded()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the foundation model: another process loads it where it is of use."""
+        return {**self.__dict__, "_foundation": None, "_structure": None}
 
     def clip(self, seed: int) -> None:
         self._seed = seed
@@ -148,16 +159,16 @@ class Diffusion(Bridge):
     def cost(self, ours: Tensor, theirs: Tensor, progress: float) -> Mapping[str, Tensor]:
         if not self.learned:
             return {}
-        with roomy("tune", "method.batch", "recompute = true, tune = 'lora'"):
+        with _roomy("tune", "method.batch", "recompute = true, tune = 'lora'"):
             model = self._ready(theirs.device)
             return {"denoise": model.loss(resized((theirs + 1) / 2, self._size(theirs, model.stride)))}
 
     def forward(self, images: Tensor) -> Tensor:
-        with roomy("redraw"), torch.no_grad():
+        with _roomy("redraw"), torch.no_grad():
             return self._redrawn(images.flatten(0, 1)).view(images.shape)
 
     def along(self, images: Tensor) -> Tensor:
-        with roomy("redraw"), torch.no_grad():
+        with _roomy("redraw"), torch.no_grad():
             drawn, self.past = skip(self.config.skip, images, self._redrawn, self.past)
             return drawn
 
@@ -247,15 +258,7 @@ def usable(device: str) -> bool:
     return True
 
 
-@contextmanager
-def roomy(doing: str, batch: str = "batch", more: str = "") -> Iterator[None]:
-    """Say which settings to lower where memory runs out."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not any(sign in str(error).lower() for sign in FULL) and not isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise ConfigError(
-            f"bridge 'diffusion' has no memory to {doing}: lower {batch} or side, or set precision = 'bfloat16'"
-            f"{', ' + more if more else ''}, or take a smaller model."
-        ) from None
+def _roomy(doing: str, batch: str = "batch", more: str = "") -> AbstractContextManager[None]:
+    """Says which settings to lower where memory runs out."""
+    settings = f"lower {batch} or side, or set precision = 'bfloat16'{', ' + more if more else ''}"
+    return roomy(f"bridge 'diffusion' has no memory to {doing}", f"{settings}, or take a smaller model.")

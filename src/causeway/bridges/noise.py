@@ -1,7 +1,7 @@
 """Gaussian noise of a random level on every training picture (Min2Real, "image augmentation": levels 0 to 100 of 255).
 
 The strongest single component that paper measured in CARLA. Each picture draws its own level, so that the policy meets
-clean and drowned pictures alike; in evaluation the bridge lets pictures pass unchanged.
+clean and drowned pictures alike. What is redrawn once, for a data set or a report, draws its noise by the clip.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError
-from . import Bridge
+from . import Bridge, chance
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,25 @@ class Config:
 
 
 class Noise(Bridge):
-    """``x + s * e`` with ``s`` uniform in 0..level for each moment and ``e`` standard normal, in training only."""
+    """``x + s * e`` with ``s`` uniform in 0..level for each moment and ``e`` standard normal."""
 
     def __init__(self, config: Config):
         super().__init__()
         self.config, self.level = config, config.level
+        self._seed = 0  # of a clip
+
+    def clip(self, seed: int) -> None:
+        self._seed = seed
 
     def forward(self, images: Tensor) -> Tensor:
-        if not self.training or self.level == 0:
+        if self.level == 0:
             return images
-        spread = self.level * torch.rand(len(images), 1, 1, 1, 1, device=images.device)
-        noisy = images + spread * torch.randn(images.shape, device=images.device)
-        return noisy.round_().clamp_(0, 255).to(torch.uint8)
+        if self.training:
+            return self._noisy(images, None)
+        return torch.cat([self._noisy(one[None], chance(self._seed, one)) for one in images])
+
+    def _noisy(self, images: Tensor, drawn: torch.Generator | None) -> Tensor:
+        where = images.device if drawn is None else drawn.device
+        spread = self.level * torch.rand(len(images), 1, 1, 1, 1, device=where, generator=drawn)
+        noise = spread * torch.randn(images.shape, device=where, generator=drawn)
+        return (images + noise.to(images.device)).round_().clamp_(0, 255).to(torch.uint8)

@@ -14,7 +14,7 @@ under the other domain, an average look of it or that of one picture, and their 
 their own domain and look and those (``blend``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from ..datasets._disk import picture
 from ..encoders.autoencoder import STRIDE, Autoencoder, padded, read
 from ..errors import ConfigError, DataError, MissingExtra, nearest
 from . import BLENDS, Bridge, quantized, sample
+from ._structure import structure
 
 STEPS = 1000  # of the noise that is learned
 EDGES = 16  # channels that the edges of a picture are brought to at the latents' size
@@ -40,7 +41,8 @@ class Config:
 
     autoencoder: str = "random"  # folder of a tiny autoencoder's two files; "random" is for trials
     widths: tuple[int, ...] = (64, 128)  # channels of each level of the U-Net; more learn more, slower
-    structure: Literal["edges", "none"] = "edges"  # what of a picture is kept by being told to the U-Net
+    structure: Literal["edges", "depth", "segmentation", "none"] = "edges"  # what of a picture the U-Net is told
+    estimator: str = ""  # of depth or segmentation, a model of transformers: a folder, or a hub id
     strength: float = 0.3  # how noisy a picture is made, 0..1; raising it changes more, and in the end the content
     guidance: float = 2.0  # how hard the other domain is pulled towards; 1 does not pull
     steps: int = 8  # from pure noise to a picture; strength * steps of them are done
@@ -56,6 +58,10 @@ class Config:
             raise ConfigError("strength is above 0 and at most 1, forget a share below 1, detail 0 or more.")
         if not (0 <= self.blend <= 1 and 0 <= self.tone <= 1):
             raise ConfigError("blend and tone are shares from 0 to 1.")
+        if self.structure in ("depth", "segmentation") and not self.estimator:
+            raise ConfigError(
+                f"structure = '{self.structure}' needs an estimator: the folder or hub id of a transformers model."
+            )
         if self.steps < 1 or self.guidance < 0 or not self.widths or any(width % GROUPS for width in self.widths):
             raise ConfigError(f"needs steps of 1 or more, guidance of 0 or more, and widths that {GROUPS} divides.")
 
@@ -76,7 +82,7 @@ class Small(Bridge):
         self.autoencoder = Autoencoder(8, 32) if config.autoencoder == "random" else read(folder)
         self.autoencoder.requires_grad_(False).eval()
         channels, told = self.autoencoder.channels, 4 * config.widths[0]  # as wide as the net's own word for the step
-        edges = EDGES if config.structure == "edges" else 0
+        edges = 0 if config.structure == "none" else EDGES
         levels = len(config.widths)
         self.net = library().UNet2DModel(
             in_channels=channels + edges,
@@ -91,7 +97,8 @@ class Small(Bridge):
         )
         self.domain = nn.Embedding(2, told)
         self.style = nn.Sequential(nn.Linear(2 * channels, told), nn.SiLU(), nn.Linear(told, told))
-        self.edges = nn.Conv2d(STRIDE**2, EDGES, 3, padding=1)
+        self.edges = nn.Conv2d((3 if config.structure == "segmentation" else 1) * STRIDE**2, EDGES, 3, padding=1)
+        self._estimated: Callable[[Tensor], Tensor] | None = None  # depth or classes; loaded when first of use
         self.noising = library().DDPMScheduler(num_train_timesteps=STEPS, beta_schedule="scaled_linear")
         self.ours: Tensor  # how pictures look on average: those that are redrawn
         self.theirs: Tensor  # and those that they are to look like
@@ -113,6 +120,8 @@ class Small(Bridge):
     def begin(self) -> None:
         if self.config.image_prompt:
             read_prompt(self.config.image_prompt, (8, 8))
+        if self.config.estimator:
+            self._estimate()
 
     def prompt(self, ours: Moments) -> None:
         if self.config.image_prompt:
@@ -126,8 +135,8 @@ class Small(Bridge):
         return self
 
     def seen(self, pictures: Tensor) -> Tensor:
-        """Latents and the edges of pictures (B, 3, H, W), side by side at the latents' size."""
-        outlines = nn.functional.pixel_unshuffle(outline(padded(pictures)), STRIDE)
+        """Latents and the structure of pictures (B, 3, H, W), side by side at the latents' size."""
+        outlines = nn.functional.pixel_unshuffle(self._structure(padded(pictures)), STRIDE)
         return torch.cat([self.latents(pictures), outlines], 1)
 
     def cost(self, ours: Tensor, theirs: Tensor, progress: float) -> Mapping[str, Tensor]:
@@ -189,7 +198,7 @@ class Small(Bridge):
 
     def denoise(self, z: Tensor, step: Tensor, words: Tensor, outlines: Tensor) -> Tensor:
         """The noise in latents (B, C, h, w) at steps (B,)."""
-        inputs = torch.cat([z, self.edges(outlines)], 1) if self.config.structure == "edges" else z
+        inputs = z if self.config.structure == "none" else torch.cat([z, self.edges(outlines)], 1)
         height, width = z.shape[2:]
         whole = 2 ** (len(self.config.widths) - 1)  # that the net halves
         inputs = nn.functional.pad(inputs, (0, -width % whole, 0, -height % whole), mode="replicate")
@@ -203,6 +212,22 @@ class Small(Bridge):
     def clip(self, seed: int) -> None:
         self._seed = seed
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the estimator: another process loads it where it is of use."""
+        return {**self.__dict__, "_estimated": None}
+
+    def _structure(self, pictures: Tensor) -> Tensor:
+        """What is told of pictures (B, 3, H, W) in -1..1, (B, K, H, W): edges, how near, or classes in colours."""
+        if not self.config.estimator:
+            return outline(pictures)
+        found = self._estimate()((pictures + 1) / 2)
+        return found[:, :1] if self.config.structure == "depth" else found
+
+    def _estimate(self) -> Callable[[Tensor], Tensor]:
+        if self._estimated is None:
+            self._estimated = structure(self.config.structure, self.config.estimator, "", "bridge 'small'")
+        return self._estimated
+
     def _toned(self, z: Tensor) -> Tensor:
         """Latents (B, C, h, w) with the means and spreads of theirs in place of ours', as far as ``tone`` says."""
         ours, theirs = (each.view(2, -1, 1, 1) for each in (self.ours, self.theirs))
@@ -210,7 +235,7 @@ class Small(Bridge):
         return torch.lerp(z, moved, self.config.tone * self._blend)
 
     def _apart(self, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """What was ``seen``, as latents at their scale and edges."""
+        """What was ``seen``, as latents at their scale and structure."""
         channels = self.autoencoder.channels
         return seen[:, :channels] * self.scale, seen[:, channels:]
 

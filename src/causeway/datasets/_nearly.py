@@ -14,7 +14,7 @@ def nearly(path: Path) -> str:
         return "It is a file; a dataset is a folder."
     if not any(path.iterdir()):
         return "It is empty."
-    looked = f"Looked for {INFO} (LeRobot), manifest.json, record_*.json or labels.csv (Donkey)."
+    looked = f"Looked for {INFO} (LeRobot), manifest.json, record_*.json or labels.csv (Donkey), and pictures."
     return _around(path) or _lerobot(path) or _donkey(path) or looked
 
 
