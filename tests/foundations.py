@@ -156,6 +156,22 @@ def controlnet(folder: Path, model: Path) -> Path:
     return folder
 
 
+def flux_controlnet(folder: Path, model: Path) -> Path:
+    """The same for a tiny FLUX."""
+    torch.manual_seed(1)
+    made = diffusers.FluxControlNetModel.from_transformer(
+        diffusers.FluxTransformer2DModel.from_pretrained(model / "transformer"),
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+    )
+    for layer in [*made.controlnet_blocks, *made.controlnet_single_blocks, made.controlnet_x_embedder]:
+        torch.nn.init.normal_(layer.weight, std=0.3)
+    made.save_pretrained(folder)
+    return folder
+
+
 def adapter(folder: Path, model: Path) -> Path:
     """An IP-Adapter for a tiny Stable Diffusion, with its image encoder: models/tiny.bin in ``folder``."""
     torch.manual_seed(2)
