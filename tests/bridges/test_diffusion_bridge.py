@@ -141,10 +141,10 @@ def test_other_families_take_controlnets_too(
 ) -> None:
     images, made = pictures(), foundations.flux_controlnet if model == "flux" else foundations.controlnet
     held = {"structure": "edges", "controlnet": str(made(tmp_path / "controlnet", Path(folder(model))))}
-    plain = tiny(model)(images)
-    assert (
-        far(tiny(model, **held)(images), plain) > 1 and far(tiny(model, **held, structure_scale=0.0)(images), plain) < 1
-    )
+    without = tiny(model, **held, structure_scale=0.0)(images)
+    assert far(tiny(model, **held)(images), without) > 1
+    if model == "large":  # diffusers redraws by FLUX in another way where there is a ControlNet
+        assert torch.equal(without, tiny(model)(images))
 
 
 @pytest.mark.parametrize("model", ["large", "consistent"])
