@@ -49,6 +49,12 @@ def test_what_is_not_eight_bits_of_colour_is_made_so(tmp_path: Path) -> None:
     assert frames == [[128] * 3, [100, 50, 25], [90] * 3]
 
 
+def test_floating_numbers_have_no_white(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "0.tiff")
+    with pytest.raises(DataError, match=r"its numbers are floating: nobody knows which one is white"):
+        next(images.Config(str(tmp_path)).build().frames(0))
+
+
 def test_one_picture_is_a_dataset_too(tmp_path: Path) -> None:
     picture(tmp_path / "style.jpg", 80)
     assert images.recognises(tmp_path / "style.jpg")

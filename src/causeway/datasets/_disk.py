@@ -36,6 +36,8 @@ def _plain(image: Image.Image) -> Image.Image:
     """The picture in eight bits, and what shows through it on black: Pillow would cut off one and drop the other."""
     if image.mode.startswith("I;16") or image.mode == "I":
         return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("its numbers are floating: nobody knows which one is white; save it in 8 or 16 bits")
     if "A" in image.getbands() or "transparency" in image.info:
         return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
     return image
