@@ -144,8 +144,8 @@ def headline(study: Study, found: Finding | None) -> tuple[Markup, Markup]:
         return Markup("Only the baseline {} is measured so far.").format(them), value + where + "."
     if best.against is None or base is None:
         lead = Markup("{} is best on the target, but nothing is paired with the baseline {}.").format(us, them)
-        way = "carry out that one, or name another as baseline"
-        return lead, f"{value}{where}. Differences need the same episodes, or pictures, in both: {way}."
+        need = "Differences need the same episodes, or pictures, in both"
+        return lead, value + where + f". {need}: carry out that one, or name another as baseline."
     lead = {
         "better": Markup("{} is better than {} on the target."),
         "worse": Markup("No arm beats {1}: the best of the others, {0}, is worse."),
