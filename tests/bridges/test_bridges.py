@@ -217,7 +217,7 @@ def test_the_look_of_one_picture_takes_the_place_of_the_average(
     expected = small.look(asked.latents(red) * asked.scale)[0]
     assert torch.allclose(asked.theirs, expected, atol=1e-3) and not torch.allclose(plain.theirs, expected, atol=0.1)
     with pytest.raises(ConfigError, match=r"image_prompt /no/such\.png cannot be read"):
-        tiny(image_prompt="/no/such.png").begin()
+        tiny(image_prompt="/no/such.png").check()
 
 
 def test_latents_are_first_given_the_means_and_spreads_of_theirs(moments: Callable[..., Moments]) -> None:
@@ -324,7 +324,7 @@ def test_small_is_told_how_near_things_are_or_what_they_are(
     kind: str, channels: int, folder: Callable[[str], str]
 ) -> None:
     made = tiny(structure=kind, estimator=folder(kind)).eval()
-    made.begin()
+    made.check()
     pictures = torch.rand(2, 3, 24, 32) * 2 - 1
     told = made.seen(pictures)[:, made.autoencoder.channels :]
     shown = structure(kind, folder(kind), "")((pictures + 1) / 2)[:, :channels]
@@ -337,7 +337,7 @@ def test_small_is_told_how_near_things_are_or_what_they_are(
     with pytest.raises(ConfigError, match=f"structure = '{kind}' needs an estimator"):
         tiny(structure=kind)
     with pytest.raises(ConfigError, match=r"bridge 'small'.*/no/such"):
-        tiny(structure=kind, estimator="/no/such").begin()
+        tiny(structure=kind, estimator="/no/such").check()
 
 
 def test_noise_that_is_redrawn_stays_the_same_in_any_company() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from causeway.bridges import Bridge, colors, identity
+from causeway.bridges import Bridge, colors, identity, small
 from causeway.data import Domain, Moments
 from causeway.errors import ConfigError, DataError
 from causeway.methods import translation
@@ -124,6 +124,10 @@ def test_too_few_pictures_are_told(sides: tuple[Domain, Domain]) -> None:
         translation.Config(shots=99).rehearse(source, target, start=None)
     with pytest.raises(DataError, match=r"\[source\] shots asks for 99"):
         translation.Config(shots=99, to="source").rehearse(source, target, start=None)
+    prompted = small.Config(widths=(16,), image_prompt="/no/such.png")
+    for start in (None, small.Config(widths=(16,)).build()):  # whatever it begins from
+        with pytest.raises(ConfigError, match=r"image_prompt /no/such\.png cannot be read"):
+            translation.Config(bridge=prompted).rehearse(source, target, start=start)
     for wrong in ({"batch": 0}, {"shots": 0}, {"flip": 1.5}, {"crop": 1.0}):
         with pytest.raises(ConfigError):
             translation.Config(**wrong)  # type: ignore[arg-type]

@@ -49,6 +49,9 @@ class Bridge(nn.Module, ABC):
         drawn: Tensor = self(images)
         return drawn
 
+    def check(self) -> None:
+        """Raise ConfigError where what it always needs cannot be had; called before a run begins, whatever from."""
+
     def begin(self) -> None:
         """Read the pretrained weights that the settings name; called once, by a run that begins from nothing else."""
 

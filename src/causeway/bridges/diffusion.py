@@ -124,9 +124,13 @@ class Diffusion(Bridge):
     def remembers(self) -> bool:
         return self.config.skip > 0
 
+    def check(self) -> None:
+        self.begin()
+
     def begin(self) -> None:
-        with _roomy("load it"):
-            self._foundation = self._loaded()
+        if self._foundation is None:
+            with _roomy("load it"):
+                self._foundation = self._loaded()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the foundation model: another process loads it where it is of use."""

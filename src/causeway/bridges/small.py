@@ -117,7 +117,7 @@ class Small(Bridge):
         self.ours.copy_(look(latents[0] * self.scale).mean(0))
         self.theirs.copy_(look(latents[1] * self.scale).mean(0))
 
-    def begin(self) -> None:
+    def check(self) -> None:
         if self.config.image_prompt:
             read_prompt(self.config.image_prompt, (8, 8))
         if self.config.estimator:

@@ -71,6 +71,9 @@ class Steady(Bridge):
     def remembers(self) -> bool:
         return True
 
+    def check(self) -> None:
+        self.inner.check()
+
     def begin(self) -> None:
         self.inner.begin()
 

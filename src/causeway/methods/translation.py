@@ -56,6 +56,7 @@ class Config:
                 f"[{theirs.name}] shots asks for {self.shots} moments, but training has only {len(theirs.unlabelled)}."
             )
         bridge = self.part_for(target.spec)
+        bridge.check()
         if start is None:
             bridge.begin()
         else:
