@@ -1,5 +1,6 @@
 """Studies in which bridges are learned, measured, and used by other arms."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from causeway import (
+    config,
     findings,
     finished,
     gallery,
@@ -342,3 +344,31 @@ def test_another_bridge_redraws_anew(planned: study.Study, file: Path, tmp_path:
     )
     study.carry_out(other, arms=["painted"])
     assert not np.array_equal(running.domains(of(other, "crossed"))[0].labelled.frames, first)
+
+
+def test_several_validators_may_judge(
+    file: Path,  # noqa: F811
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = 'source = { through = "painted", validator = ["edges", { name = "perceptual" }] }'
+    file.write_text(STUDY.replace('source.through = "painted"', asked))
+    planned = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
+    crossed = of(planned, "crossed")
+    assert [type(each).__module__.rsplit(".", 1)[-1] for each in crossed.experiment.source.validator] == [
+        "edges",
+        "perceptual",
+    ]
+    assert run.build(crossed.tree, crossed.folder, recordings, tmp_path / "cache").tree == crossed.tree
+    assert study.carry_out(planned, arms=["crossed"]) == []
+    said = capsys.readouterr().err
+    assert re.search(r"stay as they were \(\d+ by edges above [\d.]+, \d+ by perceptual above [\d.]+\)", said)
+    again = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
+    run.refuse_other_settings(of(again, "crossed"), config.load(crossed.folder / "config.toml"))
+    for change, sentence in (
+        ('source.validator=["edgse"]', "edgse.*Did you mean 'edges'"),
+        ('gap.encoder=["pixels", "squeezenet"]', r"gap\.encoder"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            study.plan(file, tmp_path / "s", [f"arms.crossed.{change}"], recordings, tmp_path / "cache")

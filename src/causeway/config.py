@@ -200,6 +200,8 @@ def _named(setting: "dataclasses.Field[Any]", value: Any) -> Any:
 
 def _value(hint: Any, key: str, value: Any, where: str) -> Any:
     kind = catalog.kind_of(key)
+    if kind and isinstance(value, list) and any(typing.get_origin(each) is tuple for each in typing.get_args(hint)):
+        return tuple(component(kind, each, where) for each in value)
     if kind:
         return component(kind, value, where)
     inner = [h for h in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(h)]
@@ -224,7 +226,9 @@ def dump(config: Any) -> Tree:
         value = getattr(config, f.name)
         if value is None:
             continue
-        if catalog.kind_of(f.name):
+        if catalog.kind_of(f.name) and isinstance(value, tuple):
+            tree[f.name] = [{"name": catalog.name_of(each), **dump(each)} for each in value]
+        elif catalog.kind_of(f.name):
             tree[f.name] = {"name": catalog.name_of(value), **dump(value)}
         elif dataclasses.is_dataclass(value):
             tree[f.name] = dump(value)

@@ -43,7 +43,7 @@ class Config:
     labeller: Any = None  # guesses the actions of moments nobody demonstrated
     simulator: Any = None  # a world to be tested in, closed loop
     through: str = ""  # a bridge's run, or arm, that redraws what is trained on, and the target's camera once deployed
-    validator: Any = None  # has redrawn pictures whose content changed too much stay as they were
+    validator: Any | tuple[Any, ...] = None  # has redrawn pictures whose content changed too much stay; or a list
     witness: str = ""  # a policy's run, or arm, that has pictures stay where it would act otherwise on the redrawn one
     episodes: int | Literal["all"] = "all"  # how many of the dataset's are used at all, the first ones
     limit: int | Literal["all"] = "all"  # how many moments keep their next T actions for training; 0 leaves none

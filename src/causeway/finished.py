@@ -36,16 +36,16 @@ def files_of(component: Any) -> list[str]:
 
 
 def judges_of(validator: Any, encoder: Any, witness: str) -> tuple[list[Judge], str]:
-    """Who says whether a redrawn picture may stay, by two Configs and a run's folder, and a word for them."""
-    found: list[Judge] = []
-    if validator is not None:
-        found.append(Likeness(validator.build(), encoder.build()))
+    """Who says whether a redrawn picture may stay, and a word for them: a validator's Config, or several, an encoder's
+    to see by, and a policy's run."""
+    chosen = validator if isinstance(validator, tuple) else () if validator is None else (validator,)
+    found: list[Judge] = [Likeness(each.build(), encoder.build()) for each in chosen]
     if witness:
         folder = Path(witness)
         found.append(Witness(unbridged(open_run(folder)), parts.fits(folder)[1]))
     words = [f"{validator} {encoder}"]
-    if validator is not None:
-        words += files_of(validator) + files_of(encoder)
+    for each in chosen:
+        words += files_of(each) + files_of(encoder)
     if witness:
         words.append(parts.digest(Path(witness)))
     return found, " ".join(words)

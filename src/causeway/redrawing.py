@@ -33,7 +33,7 @@ class Asked:
 
     dataset: Any = None  # what is redrawn
     bridge: Any = field(default_factory=weather.Config)  # what redraws, where no run of one is named
-    validator: Any = None  # has redrawn pictures whose content changed too much stay as they were
+    validator: Any | tuple[Any, ...] = None  # has redrawn pictures whose content changed too much stay; or a list
     witness: str = ""  # a policy's run that has pictures stay where it would act otherwise on the redrawn one
     picture: domain.Picture | None = None  # of what is written; as recorded, or as the bridge's run says, without one
     crop: Crop = field(default_factory=Crop)  # what is cut off first; likewise
