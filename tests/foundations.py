@@ -175,7 +175,6 @@ def flux_controlnet(folder: Path, model: Path) -> Path:
 def adapter(folder: Path, model: Path) -> Path:
     """An IP-Adapter for a tiny Stable Diffusion, with its image encoder: models/tiny.bin in ``folder``."""
     torch.manual_seed(2)
-    (folder / "models").mkdir(parents=True)
     net = diffusers.UNet2DConditionModel.from_pretrained(model / "unet")
     told, number, layers = net.config.cross_attention_dim, 1, {}
     for name, weight in net.state_dict().items():
@@ -183,6 +182,24 @@ def adapter(folder: Path, model: Path) -> Path:
             for which in ("k", "v"):
                 layers[f"{number}.to_{which}_ip.weight"] = torch.randn(weight.shape[0], told)
             number += 2
+    return _adapter(folder, told, layers)
+
+
+def flux_adapter(folder: Path, model: Path) -> Path:
+    """The same for a tiny FLUX."""
+    torch.manual_seed(2)
+    net = diffusers.FluxTransformer2DModel.from_pretrained(model / "transformer")
+    told, layers = net.config.joint_attention_dim, {}
+    for number in range(net.config.num_layers):
+        for which in ("k", "v"):
+            layers[f"{number}.to_{which}_ip.weight"] = 4 * torch.randn(net.inner_dim, told)
+            layers[f"{number}.to_{which}_ip.bias"] = torch.zeros(net.inner_dim)
+    return _adapter(folder, told, layers)
+
+
+def _adapter(folder: Path, told: int, layers: dict[str, torch.Tensor]) -> Path:
+    """Its layers, and an image encoder, saved."""
+    (folder / "models").mkdir(parents=True)
     image = {
         "proj.weight": torch.randn(4 * told, 16),
         "proj.bias": torch.zeros(4 * told),

@@ -147,11 +147,12 @@ def test_other_families_take_controlnets_too(
         assert torch.equal(without, tiny(model)(images))
 
 
-@pytest.mark.parametrize("model", ["large", "consistent"])
+@pytest.mark.parametrize("model", ["large", "consistent", "flux"])
 def test_other_families_take_image_prompts_too(
     model: str, tiny: Tiny, folder: Callable[[str], str], style: dict[str, Any], tmp_path: Path
 ) -> None:
-    asked = style | {"adapter": str(foundations.adapter(tmp_path / "adapter", Path(folder(model))))}
+    made = foundations.flux_adapter if model == "flux" else foundations.adapter
+    asked = style | {"adapter": str(made(tmp_path / "adapter", Path(folder(model))))}
     plain = tiny(model)(pictures())
     assert far(tiny(model, **asked)(pictures()), plain) > 1
     assert far(tiny(model, **asked, adapter_scale=0.0)(pictures()), plain) <= 1
@@ -213,6 +214,20 @@ def test_tuning_knows_nothing_of_the_image_prompt(tiny: Tiny, style: dict[str, A
         assert torch.equal(made(pictures()), drawn) and far(drawn, plain) > 1, "which is there again where it redraws"
 
 
+def test_tuning_flux_knows_nothing_of_the_image_prompt(
+    tiny: Tiny, folder: Callable[[str], str], style: dict[str, Any], tmp_path: Path
+) -> None:
+    theirs = pictures(3)[:, 0].float() / 127.5 - 1
+    asked = style | {"adapter": str(foundations.flux_adapter(tmp_path / "adapter", Path(folder("flux"))))}
+    losses = []
+    for made in (tiny("flux", tune="lora", prompt="x"), tiny("flux", tune="lora", prompt="x", **asked)):
+        made.begin()
+        torch.manual_seed(0)
+        losses.append(made.cost(theirs, theirs, 0.0)["denoise"])
+        losses[-1].backward()
+    assert torch.allclose(*losses)
+
+
 def test_what_makes_it_quicker_changes_no_picture(tiny: Tiny, plain: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     images = pictures()
     last = tiny(channels_last=True)
@@ -268,7 +283,7 @@ def test_what_cannot_be_loaded_is_named_with_a_way_out(
         ("image_prompt /no/such.png cannot be read", {**style, "image_prompt": "/no/such.png"}),
         ("image_prompt .* cannot be read", {**style, "image_prompt": folder("stable") + "/model_index.json"}),
         ("'models/other.bin' of the adapter", {**style, "adapter_weights": "models/other.bin"}),
-        ("Stable Diffusion 1, 2 and XL alone", {**style, "model": folder("flux")}),
+        ("no image_prompt with Stable Diffusion 3", {**style, "model": folder("three")}),
         ("is a flow", {"model": folder("three"), "scheduler": "dpm"}),
         ("is a latent consistency model. Leave its own", {"model": folder("consistent"), "scheduler": "ddim"}),
         ("device = 'teapot' is not here", {"device": "teapot"}),

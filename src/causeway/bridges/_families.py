@@ -1,5 +1,6 @@
 """The families of foundation models that the bridge ``diffusion`` knows, each by its pipelines in diffusers."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ CALM = 1.0  # the guidance that a distilled flow model is tuned under: its data 
 FLOW_STEPS = 1000  # the unit of time of Stable Diffusion 3
 CLIP = (("tokenizer", 0),)
 CLIP_TWICE = (*CLIP, ("tokenizer_2", 0))
+
+CLIP_EYES = "openai/clip-vit-large-patch14"  # by which published IP-Adapters of FLUX see
 
 
 class Stable(Foundation):
@@ -85,6 +88,7 @@ class Three(Foundation):
     """Stable Diffusion 3 and 3.5."""
 
     pipelines = ("StableDiffusion3Img2ImgPipeline",)
+    adapts = False
     encoders = (*CLIP_TWICE, ("tokenizer_3", 256))
     folds = 2
     flows = True
@@ -130,6 +134,7 @@ class Flux(Foundation):
     def guess(self, noised: Noised, told: Told) -> Tensor:
         words, (count, channels, height, width) = told["prompt_embeds"], noised.latents.shape
         places = self.pipe._prepare_latent_image_ids(count, height // 2, width // 2, self.device, words.dtype)
+        style = self.style_for(count)
         calm = torch.full((count,), CALM, device=self.device) if self.denoiser.config.guidance_embeds else None
         found = self.denoiser(
             hidden_states=self.pipe._pack_latents(noised.latents.to(words.dtype), count, channels, height, width),
@@ -139,10 +144,30 @@ class Flux(Foundation):
             img_ids=places,
             txt_ids=torch.zeros(words.shape[1], 3, device=self.device, dtype=words.dtype),
             guidance=calm,
+            joint_attention_kwargs=None if style is None else {"ip_adapter_image_embeds": [style]},  # even at scale 0
         ).sample
         scale = self.pipe.vae_scale_factor
         whole: Tensor = self.pipe._unpack_latents(found, height * scale, width * scale, scale)
         return whole
+
+    def adapt(self, adapter: str, folder: str, name: str) -> None:
+        """Published ones have no image encoder beside them: they were made with CLIP."""
+        local, inside = Path(adapter).is_dir(), "" if folder == "." else folder
+        beside = Path(adapter, inside, "image_encoder")
+        self.pipe.load_ip_adapter(
+            adapter,
+            weight_name=name,
+            subfolder=inside,
+            image_encoder_pretrained_model_name_or_path=str(beside) if beside.is_dir() else CLIP_EYES,
+            local_files_only=local,
+        )
+
+    def style_from(self, image: Any) -> Tensor:
+        seen: Tensor = self.pipe.prepare_ip_adapter_image_embeds(image, None, self.device, 1)[0]
+        return seen
+
+    def style_for(self, count: int) -> Tensor | None:
+        return None if self.style is None else self.style.expand(count, *self.style.shape[1:])
 
     def asked(self, pictures: Tensor) -> dict[str, Any]:
         return {"height": pictures.shape[2], "width": pictures.shape[3]}

@@ -9,6 +9,7 @@ else its ``prediction_type`` says; a flow model guesses the way e - z from z_s =
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -34,7 +35,8 @@ class Foundation(ABC):
     encoders: ClassVar[tuple[tuple[str, int], ...]]  # its tokenizers, and how many tokens each may give; 0 as it says
     folds: ClassVar[int] = 1  # latents along a side of a patch of the denoiser
     consistent: ClassVar[bool] = False  # whether it was distilled into few steps, which only its own scheduler takes
-    flows: ClassVar[bool] = False  # whether it is a flow: neither other schedulers nor IP-Adapters suit it
+    flows: ClassVar[bool] = False  # whether it is a flow: other schedulers do not suit it
+    adapts: ClassVar[bool] = True  # whether it takes an IP-Adapter
     tunable: ClassVar[bool] = True  # whether it was made by a loss that a few steps can go on with
 
     strength: float
@@ -114,7 +116,7 @@ class Foundation(ABC):
             more |= {"control_image": structure, "controlnet_conditioning_scale": self.structure_scale}
         if self.style is not None:
             self.pipe.set_ip_adapter_scale(self.style_scale)
-            more |= {"ip_adapter_image_embeds": [self.style]}
+            more |= {"ip_adapter_image_embeds": [self.style_for(len(pictures))]}
         with quiet():
             drawn: Tensor = self.pipe(
                 image=pictures,
@@ -137,6 +139,19 @@ class Foundation(ABC):
             z = vae.encode(pictures.to(vae.dtype)).latent_dist.sample().float()
         scaled: Tensor = (z - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
         return scaled
+
+    def adapt(self, adapter: str, folder: str, name: str) -> None:
+        """Load the IP-Adapter ``name`` in a ``folder`` of a folder or hub id, its image encoder beside it."""
+        self.pipe.load_ip_adapter(adapter, folder, name, local_files_only=Path(adapter).is_dir())
+
+    def style_from(self, image: Any) -> Tensor:
+        """What the adapter makes of a picture, as the pipeline takes it."""
+        seen: Tensor = self.pipe.prepare_ip_adapter_image_embeds(image, None, self.device, 1, self.pulls)[0]
+        return seen
+
+    def style_for(self, count: int) -> Tensor | None:
+        """The image prompt as the pipeline takes it with ``count`` pictures."""
+        return self.style
 
     def style_of(self, count: int) -> dict[str, Any]:
         """The image prompt for ``count`` pictures, as a U-Net with an IP-Adapter wants it even at scale 0."""

@@ -64,8 +64,8 @@ def styled(model: Foundation, picture: Path, adapter: str, file: str) -> Tensor:
     """Load an IP-Adapter; what it makes of a style ``picture``, as the pipeline takes it."""
     from PIL import Image, UnidentifiedImageError
 
-    if model.flows:
-        raise ConfigError("bridge 'diffusion' takes an image_prompt with Stable Diffusion 1, 2 and XL alone.")
+    if not model.adapts:
+        raise ConfigError("bridge 'diffusion' takes no image_prompt with Stable Diffusion 3.")
     try:
         with Image.open(picture) as opened:
             image = opened.convert("RGB")
@@ -75,7 +75,7 @@ def styled(model: Foundation, picture: Path, adapter: str, file: str) -> Tensor:
     learning = {id(weight) for weight in model.denoiser.parameters() if weight.requires_grad}
     try:
         with quiet():
-            model.pipe.load_ip_adapter(adapter, folder, name, local_files_only=Path(adapter).is_dir())
+            model.adapt(adapter, folder, name)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"bridge 'diffusion' cannot load '{file}' of the adapter '{adapter}': give a folder that holds it and, "
@@ -85,8 +85,7 @@ def styled(model: Foundation, picture: Path, adapter: str, file: str) -> Tensor:
     for weight in model.denoiser.parameters():
         weight.requires_grad_(id(weight) in learning)
     with torch.no_grad():
-        seen: Tensor = model.pipe.prepare_ip_adapter_image_embeds(image, None, model.device, 1, model.pulls)[0]
-    return seen
+        return model.style_from(image)
 
 
 def accelerated(model: Foundation, precision: str, channels_last: bool, compile: bool, recompute: bool) -> None:
