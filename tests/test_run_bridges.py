@@ -352,7 +352,7 @@ def test_several_validators_may_judge(
     recordings: Path,  # noqa: F811
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    asked = 'source = { through = "painted", validator = ["edges", { name = "perceptual" }] }'
+    asked = 'source = { through = "painted", validator = [{ name = "edges", tolerance = 0.02 }, "perceptual"] }'
     file.write_text(STUDY.replace('source.through = "painted"', asked))
     planned = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
     crossed = of(planned, "crossed")
@@ -360,6 +360,7 @@ def test_several_validators_may_judge(
         "edges",
         "perceptual",
     ]
+    assert crossed.tree["source"]["validator"][0] == {"name": "edges", "tolerance": 0.02}
     assert run.build(crossed.tree, crossed.folder, recordings, tmp_path / "cache").tree == crossed.tree
     assert study.carry_out(planned, arms=["crossed"]) == []
     said = capsys.readouterr().err

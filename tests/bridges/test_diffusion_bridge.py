@@ -153,9 +153,11 @@ def test_other_families_take_image_prompts_too(
 ) -> None:
     made = foundations.flux_adapter if model == "flux" else foundations.adapter
     asked = style | {"adapter": str(made(tmp_path / "adapter", Path(folder(model))))}
-    plain = tiny(model)(pictures())
-    assert far(tiny(model, **asked)(pictures()), plain) > 1
-    assert far(tiny(model, **asked, adapter_scale=0.0)(pictures()), plain) <= 1
+    plain = tiny(model)(pictures(3)[:2])
+    drawn = tiny(model, **asked, batch=3)(pictures(3))[:2]
+    assert far(drawn[:1], plain[:1]) > 1 and far(drawn[1:], plain[1:]) > 1
+    assert far(tiny(model, **asked, batch=1)(pictures(3)[:2]), drawn) <= 1, "whatever shares its batch"
+    assert far(tiny(model, **asked, adapter_scale=0.0)(pictures(3)[:2]), plain) <= 1
 
 
 def test_depth_is_near_to_far_in_each_picture(tiny: Tiny, folder: Callable[[str], str], plain: Tensor) -> None:

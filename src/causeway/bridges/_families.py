@@ -134,7 +134,7 @@ class Flux(Foundation):
     def guess(self, noised: Noised, told: Told) -> Tensor:
         words, (count, channels, height, width) = told["prompt_embeds"], noised.latents.shape
         places = self.pipe._prepare_latent_image_ids(count, height // 2, width // 2, self.device, words.dtype)
-        style = self.style_for(count)
+        style = None if self.style is None else self.style.expand(count, *self.style.shape[1:])
         calm = torch.full((count,), CALM, device=self.device) if self.denoiser.config.guidance_embeds else None
         found = self.denoiser(
             hidden_states=self.pipe._pack_latents(noised.latents.to(words.dtype), count, channels, height, width),
@@ -165,9 +165,6 @@ class Flux(Foundation):
     def style_from(self, image: Any) -> Tensor:
         seen: Tensor = self.pipe.prepare_ip_adapter_image_embeds(image, None, self.device, 1)[0]
         return seen
-
-    def style_for(self, count: int) -> Tensor | None:
-        return None if self.style is None else self.style.expand(count, *self.style.shape[1:])
 
     def asked(self, pictures: Tensor) -> dict[str, Any]:
         return {"height": pictures.shape[2], "width": pictures.shape[3]}

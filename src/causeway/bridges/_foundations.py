@@ -116,7 +116,7 @@ class Foundation(ABC):
             more |= {"control_image": structure, "controlnet_conditioning_scale": self.structure_scale}
         if self.style is not None:
             self.pipe.set_ip_adapter_scale(self.style_scale)
-            more |= {"ip_adapter_image_embeds": [self.style_for(len(pictures))]}
+            more |= {"ip_adapter_image_embeds": [self.style]}
         with quiet():
             drawn: Tensor = self.pipe(
                 image=pictures,
@@ -148,10 +148,6 @@ class Foundation(ABC):
         """What the adapter makes of a picture, as the pipeline takes it."""
         seen: Tensor = self.pipe.prepare_ip_adapter_image_embeds(image, None, self.device, 1, self.pulls)[0]
         return seen
-
-    def style_for(self, count: int) -> Tensor | None:
-        """The image prompt as the pipeline takes it with ``count`` pictures."""
-        return self.style
 
     def style_of(self, count: int) -> dict[str, Any]:
         """The image prompt for ``count`` pictures, as a U-Net with an IP-Adapter wants it even at scale 0."""
