@@ -39,13 +39,17 @@ def judges_of(validator: Any, encoder: Any, witness: str) -> tuple[list[Judge], 
     """Who says whether a redrawn picture may stay, and a word for them: a validator's Config, or several, an encoder's
     to see by, and a policy's run."""
     chosen = validator if isinstance(validator, tuple) else () if validator is None else (validator,)
-    found: list[Judge] = [Likeness(each.build(), encoder.build()) for each in chosen]
+    found: list[Judge] = []
+    if chosen:
+        eye = encoder.build()
+        found += [Likeness(each.build(), eye) for each in chosen]
     if witness:
         folder = Path(witness)
         found.append(Witness(unbridged(open_run(folder)), parts.fits(folder)[1]))
     words = [f"{validator} {encoder}"]
     for each in chosen:
-        words += files_of(each) + files_of(encoder)
+        words += files_of(each)
+    words += files_of(encoder) if chosen else []
     if witness:
         words.append(parts.digest(Path(witness)))
     return found, " ".join(words)

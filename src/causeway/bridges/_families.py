@@ -12,7 +12,6 @@ CALM = 1.0  # the guidance that a distilled flow model is tuned under: its data 
 FLOW_STEPS = 1000  # the unit of time of Stable Diffusion 3
 CLIP = (("tokenizer", 0),)
 CLIP_TWICE = (*CLIP, ("tokenizer_2", 0))
-
 CLIP_EYES = "openai/clip-vit-large-patch14"  # by which published IP-Adapters of FLUX see
 
 
@@ -42,7 +41,6 @@ class Consistent(Foundation):
     pipelines = ("LatentConsistencyModelImg2ImgPipeline",)
     consistent = True
     encoders = CLIP
-    tunable = False
 
     @property
     def pulls(self) -> bool:

@@ -34,10 +34,9 @@ class Foundation(ABC):
     pipelines: ClassVar[tuple[str, ...]]  # classes of diffusers, image to image
     encoders: ClassVar[tuple[tuple[str, int], ...]]  # its tokenizers, and how many tokens each may give; 0 as it says
     folds: ClassVar[int] = 1  # latents along a side of a patch of the denoiser
-    consistent: ClassVar[bool] = False  # whether it was distilled into few steps, which only its own scheduler takes
+    consistent: ClassVar[bool] = False  # whether it was distilled into few steps: its own scheduler, and no tuning
     flows: ClassVar[bool] = False  # whether it is a flow: other schedulers do not suit it
     adapts: ClassVar[bool] = True  # whether it takes an IP-Adapter
-    tunable: ClassVar[bool] = True  # whether it was made by a loss that a few steps can go on with
 
     strength: float
     steps: int

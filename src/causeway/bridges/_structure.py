@@ -14,6 +14,12 @@ from ..estimators import CLASSES, DEPTH, Estimator
 GOLDEN = 0.618034  # of a turn, between the hues of neighbouring classes
 
 
+def refuse_blind(kind: str, estimator: str) -> None:
+    """Raise ConfigError where a ``kind`` of structure has to be estimated, and nothing is named that does."""
+    if kind in ("depth", "segmentation") and not estimator:
+        raise ConfigError(f"structure = '{kind}' needs an estimator: the folder or hub id of a transformers model.")
+
+
 def structure(kind: str, estimator: str, palette: str, who: str = "bridge 'diffusion'") -> Callable[[Tensor], Tensor]:
     """What makes pictures (N, 3, H, W) in 0..1 into condition pictures of the same shape, for ``who`` asks."""
     if kind == "edges":

@@ -21,7 +21,7 @@ from . import BLENDS, Bridge, quantized
 from ._foundations import Foundation
 from ._loading import accelerated, foundation, styled
 from ._memory import skip
-from ._structure import structure
+from ._structure import refuse_blind, structure
 from ._tuned import Tuned, lora, weights
 
 CONDITIONS = {  # in the words of a prompt
@@ -92,10 +92,7 @@ class Config:
             raise ConfigError("image_prompt needs an adapter and adapter_weights: an IP-Adapter made for the model.")
         if self.structure != "none" and not self.controlnet:
             raise ConfigError(f"structure = '{self.structure}' needs a controlnet made for it and for the model.")
-        if self.structure in ("depth", "segmentation") and not self.estimator:
-            raise ConfigError(
-                f"structure = '{self.structure}' needs an estimator: the folder or hub id of a transformers model."
-            )
+        refuse_blind(self.structure, self.estimator)
         if self.tune != "none" and not (self.instance or self.prompt):
             raise ConfigError("tune needs words for what it sees: instance, such as 'nigel simulation', or prompt.")
 
@@ -223,7 +220,7 @@ class Diffusion(Bridge):
             model.strength, model.steps, model.guidance = c.strength, c.steps, c.guidance
             model.structure_scale, model.style_scale = c.structure_scale, c.adapter_scale
             if self.tuned is not None:
-                if not model.tunable:
+                if model.consistent:
                     raise ConfigError(
                         f"bridge 'diffusion': '{c.model}' draws in few steps, and would forget it if tuned. Tune the "
                         "model that it was made from."

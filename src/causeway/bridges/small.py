@@ -27,7 +27,7 @@ from ..datasets._disk import picture
 from ..encoders.autoencoder import STRIDE, Autoencoder, padded, read
 from ..errors import ConfigError, DataError, MissingExtra, nearest
 from . import BLENDS, Bridge, quantized, sample
-from ._structure import structure
+from ._structure import refuse_blind, structure
 
 STEPS = 1000  # of the noise that is learned
 EDGES = 16  # channels that the edges of a picture are brought to at the latents' size
@@ -58,10 +58,7 @@ class Config:
             raise ConfigError("strength is above 0 and at most 1, forget a share below 1, detail 0 or more.")
         if not (0 <= self.blend <= 1 and 0 <= self.tone <= 1):
             raise ConfigError("blend and tone are shares from 0 to 1.")
-        if self.structure in ("depth", "segmentation") and not self.estimator:
-            raise ConfigError(
-                f"structure = '{self.structure}' needs an estimator: the folder or hub id of a transformers model."
-            )
+        refuse_blind(self.structure, self.estimator)
         if self.steps < 1 or self.guidance < 0 or not self.widths or any(width % GROUPS for width in self.widths):
             raise ConfigError(f"needs steps of 1 or more, guidance of 0 or more, and widths that {GROUPS} divides.")
 
