@@ -8,8 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import diffusers
+import tokenizers
 import torch
 import transformers
+from diffusers.models.attention_processor import SD3IPAdapterJointAttnProcessor2_0
+from diffusers.models.embeddings import IPAdapterTimeImageProjection
 from torch import Tensor
 
 from causeway.bridges.diffusion import Diffusion
@@ -127,21 +130,153 @@ def flux(folder: Path) -> Path:
         axes_dims_rope=(4, 4, 8),
         guidance_embeds=True,
     )
-    five = transformers.T5EncoderModel(
-        transformers.T5Config(vocab_size=300, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
-    )
     return saved(
         folder,
         diffusers.FluxPipeline(
             vae=vae(shift_factor=0.06),
             text_encoder=clip(),
-            text_encoder_2=five,
+            text_encoder_2=five(),
             tokenizer=words(folder),
             tokenizer_2=words(folder),
             transformer=made,
             scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
         ),
     )
+
+
+def refiner(folder: Path) -> Path:
+    """Stable Diffusion XL's refiner, which has one text encoder and is told a score instead of a size."""
+    return saved(
+        folder,
+        diffusers.StableDiffusionXLImg2ImgPipeline(
+            vae=vae(),
+            text_encoder=None,
+            text_encoder_2=clip(projected=True),
+            tokenizer=None,
+            tokenizer_2=words(folder),
+            unet=unet(
+                cross_attention_dim=16,
+                addition_embed_type="text_time",
+                addition_time_embed_dim=8,
+                projection_class_embeddings_input_dim=5 * 8 + 16,
+            ),
+            scheduler=schedule("epsilon"),
+            requires_aesthetics_score=True,
+            add_watermarker=False,
+        ),
+    )
+
+
+def zimage(folder: Path) -> Path:
+    """Z-Image, whose prompts are of different lengths, with a tiny Qwen."""
+    torch.manual_seed(0)
+    made = diffusers.ZImageTransformer2DModel(
+        in_channels=4,
+        dim=32,
+        n_layers=1,
+        n_refiner_layers=1,
+        n_heads=2,
+        n_kv_heads=2,
+        cap_feat_dim=16,
+        axes_dims=[4, 6, 6],
+        axes_lens=[600, 64, 64],
+    )
+    three = transformers.Qwen3Model(
+        transformers.Qwen3Config(
+            vocab_size=300,
+            hidden_size=16,
+            intermediate_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            head_dim=8,
+        )
+    )
+    return saved(
+        folder,
+        diffusers.ZImagePipeline(
+            vae=vae(shift_factor=0.06),
+            text_encoder=three,
+            tokenizer=letters(),
+            transformer=made,
+            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        ),
+    )
+
+
+def qwen(folder: Path) -> Path:
+    """Qwen-Image, whose autoencoder is one of videos."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 16}
+    said = sizes | {"vocab_size": 300, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2}
+    settings = transformers.Qwen2_5_VLConfig(
+        text_config=said | {"rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 2]}},
+        vision_config=sizes | {"depth": 1, "num_heads": 2, "out_hidden_size": 16},
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    made = diffusers.QwenImageTransformer2DModel(
+        patch_size=2,
+        in_channels=16,
+        out_channels=4,
+        num_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        axes_dims_rope=(4, 6, 6),
+    )
+    return saved(
+        folder,
+        diffusers.QwenImagePipeline(
+            vae=diffusers.AutoencoderKLQwenImage(
+                base_dim=8,
+                z_dim=4,
+                dim_mult=[1, 1, 1],
+                num_res_blocks=1,
+                temperal_downsample=[False, True],
+                latents_mean=[0.0] * 4,
+                latents_std=[1.0] * 4,
+            ),
+            text_encoder=transformers.Qwen2_5_VLForConditionalGeneration(settings),
+            tokenizer=letters(),
+            transformer=made,
+            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        ),
+    )
+
+
+def chroma(folder: Path) -> Path:
+    """Chroma, of which diffusers' AutoPipeline knows nothing."""
+    torch.manual_seed(0)
+    made = diffusers.ChromaTransformer2DModel(
+        patch_size=1,
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        axes_dims_rope=(4, 4, 8),
+        approximator_num_channels=8,
+        approximator_hidden_dim=16,
+        approximator_layers=1,
+    )
+    return saved(
+        folder,
+        diffusers.ChromaPipeline(
+            vae=vae(shift_factor=0.06),
+            text_encoder=five(),
+            tokenizer=words(folder),
+            transformer=made,
+            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        ),
+    )
+
+
+def kontext(folder: Path) -> Path:
+    """FLUX.1 Kontext, which edits a picture by words alone: it has no strength."""
+    parts = diffusers.FluxPipeline.from_pretrained(flux(folder)).components
+    return saved(folder, diffusers.FluxKontextPipeline(**parts))
 
 
 def controlnet(folder: Path, model: Path) -> Path:
@@ -195,6 +330,31 @@ def flux_adapter(folder: Path, model: Path) -> Path:
             layers[f"{number}.to_{which}_ip.weight"] = 4 * torch.randn(net.inner_dim, told)
             layers[f"{number}.to_{which}_ip.bias"] = torch.zeros(net.inner_dim)
     return _adapter(folder, told, layers)
+
+
+def three_adapter(folder: Path, model: Path) -> Path:
+    """The same for a tiny Stable Diffusion 3: it sees by SigLIP, and another thing at each step."""
+    torch.manual_seed(2)
+    net = diffusers.SD3Transformer2DModel.from_pretrained(model / "transformer")
+    head, width, layers = net.config.attention_head_dim, net.inner_dim, {}
+    for number in range(net.config.num_layers):
+        each = SD3IPAdapterJointAttnProcessor2_0(width, width, head, timesteps_emb_dim=16)
+        layers |= {f"{number}.{name}": weight for name, weight in each.state_dict().items()}
+        for which in ("k", "v"):
+            layers[f"{number}.to_{which}_ip.weight"] = 4 * torch.randn(width, width)
+    image = IPAdapterTimeImageProjection(
+        embed_dim=16, output_dim=width, hidden_dim=16, heads=1, num_queries=4, timestep_in_dim=8
+    )
+    (folder / "models").mkdir(parents=True)
+    torch.save({"image_proj": image.state_dict(), "ip_adapter": layers}, folder / "models" / "tiny.bin")
+    settings = transformers.SiglipVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=16, patch_size=8
+    )
+    transformers.SiglipVisionModel(settings).save_pretrained(folder / "models" / "image_encoder")
+    transformers.SiglipImageProcessor(size={"height": 16, "width": 16}).save_pretrained(
+        folder / "models" / "image_encoder"
+    )
+    return folder
 
 
 def _adapter(folder: Path, told: int, layers: dict[str, torch.Tensor]) -> Path:
@@ -297,6 +457,26 @@ def clip(projected: bool = False) -> transformers.PreTrainedModel:
         pad_token_id=257,
     )
     return (transformers.CLIPTextModelWithProjection if projected else transformers.CLIPTextModel)(settings)
+
+
+def five() -> transformers.PreTrainedModel:
+    torch.manual_seed(0)
+    return transformers.T5EncoderModel(
+        transformers.T5Config(vocab_size=300, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    )
+
+
+def letters() -> transformers.PreTrainedTokenizerFast:
+    """A tokenizer of single letters that talks."""
+    signs = [*map(chr, range(33, 127)), "<pad>", "<unknown>"]
+    made = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({sign: number for number, sign in enumerate(signs)}, unk_token="<unknown>")
+    )
+    each = tokenizers.pre_tokenizers.Split(tokenizers.Regex("."), "isolated")
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([tokenizers.pre_tokenizers.WhitespaceSplit(), each])
+    told = transformers.PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", model_max_length=600)
+    told.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    return told
 
 
 def words(folder: Path) -> transformers.CLIPTokenizer:

@@ -13,15 +13,18 @@ from torch import Tensor
 
 import foundations
 from causeway.bridges import _foundations, _structure, diffusion
+from causeway.bridges._others import Other
 from causeway.errors import ConfigError, MissingExtra
 from foundations import Tiny, far, pictures
 
 pytestmark = pytest.mark.slow
 
 FAMILIES = ["stable", "consistent", "large", "three", "flux"]
+OTHERS = ["zimage", "qwen", "chroma"]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.filterwarnings("ignore:`FluxPosEmbed` is deprecated:FutureWarning")  # diffusers, of its own
+@pytest.mark.parametrize("family", [*FAMILIES, *OTHERS])
 def test_each_family_redraws_pictures_of_any_size(family: str, tiny: Tiny) -> None:
     images = pictures(3, 2, 27, 37)
     made = tiny(family, batch=4)
@@ -147,17 +150,18 @@ def test_other_families_take_controlnets_too(
         assert torch.equal(without, tiny(model)(images))
 
 
-@pytest.mark.parametrize("model", ["large", "consistent", "flux"])
+@pytest.mark.parametrize("model", ["large", "consistent", "three", "flux"])
 def test_other_families_take_image_prompts_too(
     model: str, tiny: Tiny, folder: Callable[[str], str], style: dict[str, Any], tmp_path: Path
 ) -> None:
-    made = foundations.flux_adapter if model == "flux" else foundations.adapter
+    made = getattr(foundations, f"{model}_adapter", foundations.adapter)
     asked = style | {"adapter": str(made(tmp_path / "adapter", Path(folder(model))))}
     plain = tiny(model)(pictures(3)[:2])
     drawn = tiny(model, **asked, batch=3)(pictures(3))[:2]
     assert far(drawn[:1], plain[:1]) > 1 and far(drawn[1:], plain[1:]) > 1
     assert far(tiny(model, **asked, batch=1)(pictures(3)[:2]), drawn) <= 1, "whatever shares its batch"
     assert far(tiny(model, **asked, adapter_scale=0.0)(pictures(3)[:2]), plain) <= 1
+    assert far(tiny(model, **asked, guidance=1.0)(pictures(3)[:2]), tiny(model, guidance=1.0)(pictures(3)[:2])) > 1
 
 
 def test_depth_is_near_to_far_in_each_picture(tiny: Tiny, folder: Callable[[str], str], plain: Tensor) -> None:
@@ -216,13 +220,15 @@ def test_tuning_knows_nothing_of_the_image_prompt(tiny: Tiny, style: dict[str, A
         assert torch.equal(made(pictures()), drawn) and far(drawn, plain) > 1, "which is there again where it redraws"
 
 
-def test_tuning_flux_knows_nothing_of_the_image_prompt(
-    tiny: Tiny, folder: Callable[[str], str], style: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize("model", ["three", "flux"])
+def test_tuning_a_flow_knows_nothing_of_the_image_prompt(
+    model: str, tiny: Tiny, folder: Callable[[str], str], style: dict[str, Any], tmp_path: Path
 ) -> None:
     theirs = pictures(3)[:, 0].float() / 127.5 - 1
-    asked = style | {"adapter": str(foundations.flux_adapter(tmp_path / "adapter", Path(folder("flux"))))}
+    adapter = getattr(foundations, f"{model}_adapter")(tmp_path / "adapter", Path(folder(model)))
+    asked = style | {"adapter": str(adapter)}
     losses = []
-    for made in (tiny("flux", tune="lora", prompt="x"), tiny("flux", tune="lora", prompt="x", **asked)):
+    for made in (tiny(model, tune="lora", prompt="x"), tiny(model, tune="lora", prompt="x", **asked)):
         made.begin()
         torch.manual_seed(0)
         losses.append(made.cost(theirs, theirs, 0.0)["denoise"])
@@ -285,9 +291,13 @@ def test_what_cannot_be_loaded_is_named_with_a_way_out(
         ("image_prompt /no/such.png cannot be read", {**style, "image_prompt": "/no/such.png"}),
         ("image_prompt .* cannot be read", {**style, "image_prompt": folder("stable") + "/model_index.json"}),
         ("'models/other.bin' of the adapter", {**style, "adapter_weights": "models/other.bin"}),
-        ("no image_prompt with Stable Diffusion 3", {**style, "model": folder("three")}),
-        ("is a flow", {"model": folder("three"), "scheduler": "dpm"}),
-        ("is a latent consistency model. Leave its own", {"model": folder("consistent"), "scheduler": "ddim"}),
+        ("no image_prompt with a ZImageImg2ImgPipeline", {**style, "model": folder("zimage")}),
+        ("ZImagePipeline, which takes no ControlNet", {**held, "model": folder("zimage")}),
+        ("of no family whose loss is known", {"model": folder("zimage"), "tune": "lora", "prompt": "x"}),
+        ("FluxKontextPipeline does not redraw a picture by words and a strength", {"model": folder("kontext")}),
+        ("not suit scheduler = 'dpm': take 'model'", {"model": folder("three"), "scheduler": "dpm"}),
+        ("not suit scheduler = 'ddim': take 'model' or 'lcm'", {"model": folder("consistent"), "scheduler": "ddim"}),
+        ("not suit scheduler = 'ddim': take 'model'", {"model": folder("qwen"), "scheduler": "ddim"}),
         ("device = 'teapot' is not here", {"device": "teapot"}),
         ("device = 'cuda:77' is not here", {"device": "cuda:77"}),  # a study is planned and reported on any machine
         ("Tune the model that it was made from", {"model": folder("consistent"), "tune": "lora", "prompt": "x"}),
@@ -297,15 +307,42 @@ def test_what_cannot_be_loaded_is_named_with_a_way_out(
             diffusion.Config(**{"model": folder("stable"), **settings}).build().begin()
 
 
-def test_an_unknown_kind_of_model_is_refused(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    from causeway.bridges import _loading
+@pytest.mark.filterwarnings("ignore:`FluxPosEmbed` is deprecated:FutureWarning")  # diffusers, of its own
+@pytest.mark.parametrize("model", OTHERS)
+def test_a_model_of_no_known_family_follows_what_all_are_told(model: str, tiny: Tiny) -> None:
+    images = pictures()
+    drawn = tiny(model, strength=0.8)(images)
+    changes = [{"prompt": "snow"}, {"negative_prompt": "snow"}, {"guidance": 30.0}, {"steps": 8}, {"strength": 0.5}]
+    for change in changes:
+        assert far(tiny(model, **{"strength": 0.8, **change})(images), drawn) > 0, change
+    made = tiny(model, channels_last=True, strength=0.8)
+    assert far(made(images), drawn) <= 1
+    made.clip(1)
+    assert far(made(images), drawn) > 1, "another clip, other noise"
+    with pytest.raises(ConfigError, match="goes no part of the way between prompts"):
+        made.vary("night", "0.5")
+    made.vary("night")
+    assert made._foundation.words[0] == "a street, at night, street lights"  # type: ignore[union-attr]
 
-    monkeypatch.setattr(_loading, "FAMILIES", ())
-    with pytest.raises(ConfigError, match="is a StableDiffusionImg2ImgPipeline, which it does not know"):
-        tiny().begin()
+
+def test_a_model_of_no_known_family_reads_its_prompts_once(tiny: Tiny) -> None:
+    made = tiny("zimage", batch=1)
+    made.begin()
+    model, read = made._foundation, []
+    assert isinstance(model, Other)
+    model.pipe.text_encoder.register_forward_pre_hook(lambda *_: read.append(1))
+    drawn = made(pictures(3))
+    assert len(read) == 2, "the prompt and the negative one, though there are three batches"
+    assert torch.equal(made(pictures(3)), drawn) and len(read) == 2
+    made.vary("night")
+    assert far(made(pictures(3)), drawn) > 0 and len(read) > 2
+    model.to(torch.device("cpu:0"))
+    assert not model.encoded, "what was made on one device is of no use on another"
 
 
-@pytest.mark.parametrize(("family", "most"), [("stable", 75), ("large", 75), ("three", 75), ("flux", 510)])
+@pytest.mark.parametrize(
+    ("family", "most"), [("stable", 75), ("large", 75), ("refiner", 75), ("three", 75), ("flux", 510), ("zimage", 512)]
+)
 def test_a_prompt_that_is_too_long_is_refused(family: str, most: int, tiny: Tiny) -> None:
     made, long = tiny(family, prompt="x " * most), "x " * (most + 1)
     made.begin()

@@ -17,7 +17,7 @@ from foundations import Tiny, far, pictures
 
 pytestmark = pytest.mark.slow
 
-TUNED = ["stable", "large", "three", "flux"]
+TUNED = ["stable", "large", "refiner", "three", "flux"]
 
 
 def theirs() -> Tensor:

@@ -6,19 +6,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._foundations import Foundation, Noised, Told, diffused, flowed
+from ._foundations import Foundation, Noised, Told, Untuned, diffused, flowed
 
 CALM = 1.0  # the guidance that a distilled flow model is tuned under: its data as they are
 FLOW_STEPS = 1000  # the unit of time of Stable Diffusion 3
 CLIP = (("tokenizer", 0),)
 CLIP_TWICE = (*CLIP, ("tokenizer_2", 0))
 CLIP_EYES = "openai/clip-vit-large-patch14"  # by which published IP-Adapters of FLUX see
+SIGLIP_EYES = "google/siglip-so400m-patch14-384"  # and of Stable Diffusion 3
+AESTHETIC = 6.0  # the score that Stable Diffusion XL's refiner is told, as its pipeline tells it
 
 
 class Stable(Foundation):
     """Stable Diffusion 1.x and 2.x, and models made from them."""
 
-    pipelines = ("StableDiffusionImg2ImgPipeline", "StableDiffusionControlNetImg2ImgPipeline")
+    pipeline = "StableDiffusionImg2ImgPipeline"
+    controlled = "StableDiffusionControlNetImg2ImgPipeline"
     encoders = CLIP
 
     def told(self, prompt: str, negative: str) -> Told:
@@ -35,11 +38,12 @@ class Stable(Foundation):
         return found
 
 
-class Consistent(Foundation):
+class Consistent(Untuned):
     """Latent consistency models, which draw in one to eight steps, have guidance built in, and lose both if tuned."""
 
-    pipelines = ("LatentConsistencyModelImg2ImgPipeline",)
-    consistent = True
+    pipeline = "LatentConsistencyModelImg2ImgPipeline"
+    untuned = "draws in few steps, and would forget it if tuned. Tune the model that it was made from"
+    schedulers = ("model", "lcm")
     encoders = CLIP
 
     @property
@@ -49,17 +53,12 @@ class Consistent(Foundation):
     def told(self, prompt: str, negative: str) -> Told:
         return {"prompt_embeds": self.pipe.encode_prompt(prompt, self.device, 1, False)[0]}
 
-    def noised(self, latents: Tensor) -> Noised:
-        raise NotImplementedError("it is not tuned")
-
-    def guess(self, noised: Noised, told: Told) -> Tensor:
-        raise NotImplementedError("it is not tuned")
-
 
 class Large(Foundation):
     """Stable Diffusion XL, which is told the size of its pictures too."""
 
-    pipelines = ("StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLControlNetImg2ImgPipeline")
+    pipeline = "StableDiffusionXLImg2ImgPipeline"
+    controlled = "StableDiffusionXLControlNetImg2ImgPipeline"
     encoders = CLIP_TWICE
 
     def told(self, prompt: str, negative: str) -> Told:
@@ -75,7 +74,8 @@ class Large(Foundation):
         words = told["prompt_embeds"]
         seen = noised.latents.to(words.dtype)
         height, width = (side * self.stride for side in seen.shape[2:])
-        size = torch.tensor([height, width, 0, 0, height, width], dtype=words.dtype, device=words.device)
+        last = (AESTHETIC,) if self.pipe.config.requires_aesthetics_score else (height, width)
+        size = torch.tensor([height, width, 0, 0, *last], dtype=words.dtype, device=words.device)
         known = {"text_embeds": told["pooled_prompt_embeds"], "time_ids": size.expand(len(seen), -1)}
         known |= self.style_of(len(seen))
         found: Tensor = self.denoiser(seen, noised.time, words, added_cond_kwargs=known).sample
@@ -85,10 +85,10 @@ class Large(Foundation):
 class Three(Foundation):
     """Stable Diffusion 3 and 3.5."""
 
-    pipelines = ("StableDiffusion3Img2ImgPipeline",)
-    adapts = False
+    pipeline = "StableDiffusion3Img2ImgPipeline"
     encoders = (*CLIP_TWICE, ("tokenizer_3", 256))
     folds = 2
+    schedulers = ("model",)
     flows = True
 
     def told(self, prompt: str, negative: str) -> Told:
@@ -106,6 +106,23 @@ class Three(Foundation):
         found: Tensor = self.denoiser(seen, words, told["pooled_prompt_embeds"], noised.time * FLOW_STEPS).sample
         return found
 
+    def adapt(self, adapter: str, folder: str, name: str) -> None:
+        """Published ones have no image encoder beside them: they were made with SigLIP."""
+        self.pipe.load_ip_adapter(
+            adapter,
+            name,
+            _inside(folder),
+            image_encoder_folder=_eyes(adapter, folder, SIGLIP_EYES),
+            local_files_only=Path(adapter).is_dir(),
+        )
+
+    def style_from(self, image: Any) -> Tensor:
+        seen: Tensor = self.pipe.prepare_ip_adapter_image_embeds(image, None, self.device, 1, self.pulls)
+        return seen
+
+    def styled(self, style: Tensor) -> Any:
+        return style
+
     def asked(self, pictures: Tensor) -> dict[str, Any]:
         return {"height": pictures.shape[2], "width": pictures.shape[3]}
 
@@ -113,9 +130,11 @@ class Three(Foundation):
 class Flux(Foundation):
     """FLUX.1, whose guidance is built in: it is pulled towards the prompt, never away from another."""
 
-    pipelines = ("FluxImg2ImgPipeline", "FluxControlNetImg2ImgPipeline")
+    pipeline = "FluxImg2ImgPipeline"
+    controlled = "FluxControlNetImg2ImgPipeline"
     encoders = (*CLIP, ("tokenizer_2", 512))
     folds = 2
+    schedulers = ("model",)
     flows = True
 
     @property
@@ -150,14 +169,12 @@ class Flux(Foundation):
 
     def adapt(self, adapter: str, folder: str, name: str) -> None:
         """Published ones have no image encoder beside them: they were made with CLIP."""
-        local, inside = Path(adapter).is_dir(), "" if folder == "." else folder
-        beside = Path(adapter, inside, "image_encoder")
         self.pipe.load_ip_adapter(
             adapter,
             weight_name=name,
-            subfolder=inside,
-            image_encoder_pretrained_model_name_or_path=str(beside) if beside.is_dir() else CLIP_EYES,
-            local_files_only=local,
+            subfolder=_inside(folder),
+            image_encoder_pretrained_model_name_or_path=_eyes(adapter, folder, CLIP_EYES),
+            local_files_only=Path(adapter).is_dir(),
         )
 
     def style_from(self, image: Any) -> Tensor:
@@ -169,6 +186,17 @@ class Flux(Foundation):
 
 
 FAMILIES = (Stable, Consistent, Large, Three, Flux)
+
+
+def _inside(folder: str) -> str:
+    """A folder of an adapter's repository, as diffusers calls it."""
+    return "" if folder == "." else folder
+
+
+def _eyes(adapter: str, folder: str, published: str) -> str:
+    """The image encoder beside an adapter's file; where there is none, the ``published`` one, by its hub id."""
+    beside = Path(adapter, folder, "image_encoder")
+    return str(beside) if beside.is_dir() else published
 
 
 def _four(found: tuple[Tensor, Tensor, Tensor, Tensor], pulls: bool) -> Told:

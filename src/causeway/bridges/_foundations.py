@@ -17,6 +17,12 @@ from torch import Tensor
 
 from ..errors import ConfigError
 
+SCHEDULERS = {
+    "ddim": "DDIMScheduler",
+    "dpm": "DPMSolverMultistepScheduler",
+    "lcm": "LCMScheduler",
+    "euler": "EulerDiscreteScheduler",
+}
 Told = dict[str, Tensor]  # what prompts are turned into, by the names that a pipeline's call has for it
 
 
@@ -31,11 +37,13 @@ class Noised(NamedTuple):
 class Foundation(ABC):
     """A pipeline of diffusers with what it was told. Its weights are frozen unless somebody thaws them."""
 
-    pipelines: ClassVar[tuple[str, ...]]  # classes of diffusers, image to image
+    pipeline: ClassVar[str]  # the class of diffusers, image to image
+    controlled: ClassVar[str] = ""  # the same with a ControlNet; "" where there is none
     encoders: ClassVar[tuple[tuple[str, int], ...]]  # its tokenizers, and how many tokens each may give; 0 as it says
     folds: ClassVar[int] = 1  # latents along a side of a patch of the denoiser
-    consistent: ClassVar[bool] = False  # whether it was distilled into few steps: its own scheduler, and no tuning
-    flows: ClassVar[bool] = False  # whether it is a flow: other schedulers do not suit it
+    schedulers: ClassVar[tuple[str, ...]] = ("model", *SCHEDULERS)  # that suit it
+    untuned: ClassVar[str] = ""  # why it cannot be tuned
+    flows: ClassVar[bool] = False  # whether it is a flow, with a transformer
     adapts: ClassVar[bool] = True  # whether it takes an IP-Adapter
 
     strength: float
@@ -56,6 +64,10 @@ class Foundation(ABC):
     def denoiser(self) -> Any:
         return self.pipe.transformer if self.flows else self.pipe.unet
 
+    def convolving(self) -> list[Any]:
+        """The parts whose convolutions may be laid out anew."""
+        return [self.denoiser, self.pipe.vae]
+
     @property
     def stride(self) -> int:
         """Pixels that a picture's sides must be multiples of."""
@@ -69,7 +81,7 @@ class Foundation(ABC):
     def say(self, prompt: str, negative: str, instance: str, origin: str = "", share: float = 1.0) -> None:
         """Encode the prompts, once, and go ``share`` of the way from ``origin``; ConfigError where one is too long."""
         for text in (prompt, instance, *([negative] if self.pulls else []), *([origin] if share < 1 else [])):
-            self._refuse_too_long(text)
+            self.refuse_too_long(text)
         with torch.no_grad():
             self.shown, self.called = self.told(prompt, negative), self.told(instance, "")
             if share < 1:
@@ -115,7 +127,7 @@ class Foundation(ABC):
             more |= {"control_image": structure, "controlnet_conditioning_scale": self.structure_scale}
         if self.style is not None:
             self.pipe.set_ip_adapter_scale(self.style_scale)
-            more |= {"ip_adapter_image_embeds": [self.style]}
+            more |= {"ip_adapter_image_embeds": self.styled(self.style)}
         with quiet():
             drawn: Tensor = self.pipe(
                 image=pictures,
@@ -148,6 +160,10 @@ class Foundation(ABC):
         seen: Tensor = self.pipe.prepare_ip_adapter_image_embeds(image, None, self.device, 1, self.pulls)[0]
         return seen
 
+    def styled(self, style: Tensor) -> Any:
+        """An image prompt, as the pipeline's call takes it: one for each of its IP-Adapters."""
+        return [style]
+
     def style_of(self, count: int) -> dict[str, Any]:
         """The image prompt for ``count`` pictures, as a U-Net with an IP-Adapter wants it even at scale 0."""
         if self.style is None:
@@ -155,17 +171,30 @@ class Foundation(ABC):
         told = self.style.chunk(2)[-1] if self.pulls else self.style
         return {"image_embeds": [told.expand(count, *told.shape[1:])]}
 
-    def _refuse_too_long(self, prompt: str) -> None:
-        """Where there are several text encoders, the prompt must fit the one that takes most."""
+    def limits(self) -> list[tuple[int, Any]]:
+        """How many tokens each text encoder takes, marks included, and its tokenizer."""
         found = [(getattr(self.pipe, name, None), most) for name, most in self.encoders]
-        limits = [(most or each.model_max_length, each) for each, most in found if each is not None]
-        limit, tokenizer = max(limits, key=lambda pair: pair[0])
+        return [(most or each.model_max_length, each) for each, most in found if each is not None]
+
+    def refuse_too_long(self, prompt: str) -> None:
+        """Where there are several text encoders, the prompt must fit the one that takes most."""
+        limit, tokenizer = max(self.limits(), key=lambda pair: pair[0])
         length, marks = len(tokenizer(prompt, verbose=False).input_ids), tokenizer.num_special_tokens_to_add()
         if length > limit:
             raise ConfigError(
                 f"bridge 'diffusion': '{prompt[:40]}...' is {length - marks} tokens long, but {limit - marks} fit the "
                 "model's text encoder. Shorten the prompt."
             )
+
+
+class Untuned(Foundation):
+    """A foundation model that redraws and is never tuned."""
+
+    def noised(self, latents: Tensor) -> Noised:
+        raise NotImplementedError(self.untuned)
+
+    def guess(self, noised: Noised, told: Told) -> Tensor:
+        raise NotImplementedError(self.untuned)
 
 
 @contextmanager

@@ -11,15 +11,9 @@ from torch import Tensor
 
 from ..errors import ConfigError, MissingExtra
 from ._families import FAMILIES
-from ._foundations import Foundation, quiet
+from ._foundations import SCHEDULERS, Foundation, quiet
+from ._others import Other
 
-SCHEDULERS = {
-    "ddim": "DDIMScheduler",
-    "dpm": "DPMSolverMultistepScheduler",
-    "lcm": "LCMScheduler",
-    "euler": "EulerDiscreteScheduler",
-}
-WITHOUT = ("LatentConsistency", "StableDiffusion3")  # pipelines of images to images that take no ControlNet
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -33,29 +27,30 @@ def foundation(model: str, controlnet: str, scheduler: str, precision: str, tune
     if "safety_checker" in index:
         # it makes pictures black that it mistakes: a camera must not go blind
         parts |= {"safety_checker": None, "requires_safety_checker": False}
+    known = str(index.get("_class_name", ""))
+    redrawing = known if "Img2Img" in known else known.removesuffix("Pipeline") + "Img2ImgPipeline"
+    load = getattr(diffusers, redrawing, diffusers.AutoPipelineForImage2Image)
     if controlnet:
-        if (known := str(index.get("_class_name", ""))).startswith(WITHOUT):
+        load = diffusers.AutoPipelineForImage2Image
+        if not any(redrawing in (each.pipeline, each.controlled) and each.controlled for each in FAMILIES):
             raise ConfigError(f"bridge 'diffusion': '{model}' is a {known}, which takes no ControlNet: leave it out.")
         with _found("controlnet", controlnet) as local:
             parts["controlnet"] = diffusers.AutoModel.from_pretrained(controlnet, dtype=kind, local_files_only=local)
     with _found("model", model) as local:
-        load = diffusers.AutoPipelineForImage2Image.from_pretrained
-        pipe = load(model, dtype=kind, local_files_only=local, **parts)
-    family = next((each for each in FAMILIES if type(pipe).__name__ in each.pipelines), None)
-    if family is None:
-        raise ConfigError(
-            f"bridge 'diffusion': '{model}' is a {type(pipe).__name__}, which it does not know. It takes Stable "
-            "Diffusion 1, 2, XL and 3, latent consistency models and FLUX.1."
-        )
+        pipe = load.from_pretrained(model, dtype=kind, local_files_only=local, **parts)
+    name = type(pipe).__name__
+    family = next((each for each in FAMILIES if name in (each.pipeline, each.controlled)), Other)
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
             part.requires_grad_(False).eval()
     pipe.set_progress_bar_config(disable=True)
     noise = None if family.flows else diffusers.DDPMScheduler.from_config(pipe.scheduler.config)
     if scheduler != "model":
-        if family.flows or (family.consistent and scheduler != "lcm"):
-            what = "a flow" if family.flows else "a latent consistency model"
-            raise ConfigError(f"bridge 'diffusion': '{model}' is {what}. Leave its own scheduler: scheduler = 'model'.")
+        if scheduler not in family.schedulers:
+            raise ConfigError(
+                f"bridge 'diffusion': '{model}' is drawn by a {name}, which does not suit scheduler = '{scheduler}': "
+                f"take {' or '.join(map(repr, family.schedulers))}."
+            )
         pipe.scheduler = getattr(diffusers, SCHEDULERS[scheduler]).from_config(pipe.scheduler.config)
     return family(pipe, noise)
 
@@ -65,7 +60,7 @@ def styled(model: Foundation, picture: Path, adapter: str, file: str) -> Tensor:
     from PIL import Image, UnidentifiedImageError
 
     if not model.adapts:
-        raise ConfigError("bridge 'diffusion' takes no image_prompt with Stable Diffusion 3.")
+        raise ConfigError(f"bridge 'diffusion' takes no image_prompt with a {type(model.pipe).__name__}.")
     try:
         with Image.open(picture) as opened:
             image = opened.convert("RGB")
@@ -100,8 +95,8 @@ def accelerated(model: Foundation, precision: str, channels_last: bool, compile:
 
         denoiser.forward = forward
     if channels_last:
-        denoiser.to(memory_format=torch.channels_last)
-        model.pipe.vae.to(memory_format=torch.channels_last)
+        for part in model.convolving():
+            part.to(memory_format=torch.channels_last)
     if recompute:
         denoiser.enable_gradient_checkpointing()
     if compile:

@@ -220,11 +220,8 @@ class Diffusion(Bridge):
             model.strength, model.steps, model.guidance = c.strength, c.steps, c.guidance
             model.structure_scale, model.style_scale = c.structure_scale, c.adapter_scale
             if self.tuned is not None:
-                if model.consistent:
-                    raise ConfigError(
-                        f"bridge 'diffusion': '{c.model}' draws in few steps, and would forget it if tuned. Tune the "
-                        "model that it was made from."
-                    )
+                if model.untuned:
+                    raise ConfigError(f"bridge 'diffusion': '{c.model}' {model.untuned}.")
                 own = lora(model.denoiser, c.rank) if c.tune == "lora" else weights(model.denoiser)
                 self.tuned.join(model.denoiser, own)
             accelerated(model, c.precision, c.channels_last, c.compile, c.recompute)
