@@ -91,6 +91,7 @@ def test_stopped_half_way_the_same_command_goes_on(
     tmp_path: Path,
     recordings: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     drawn: list[int] = []
     plain = conditions.Conditions.forward
@@ -111,7 +112,9 @@ def test_stopped_half_way_the_same_command_goes_on(
     monkeypatch.setattr(
         conditions.Conditions, "forward", lambda self, images: count.append(len(images)) or plain(self, images)
     )
+    capsys.readouterr()
     cli_gap.redraw(recordings / "source", tmp_path / "out", SIZE, bridge="conditions")
+    assert capsys.readouterr().out.endswith(" frames, in fog.\n"), "of the bridge's own setting"
     assert len(read(tmp_path / "out").episodes) == 3 and 0 < sum(count) < 120
 
 

@@ -18,6 +18,7 @@ from causeway.bridges import identity
 from causeway.data import Moments, Spec
 from causeway.datasets import donkey, lerobot
 from causeway.domain import Config as Side
+from causeway.domain import Picture
 from causeway.evaluate import Measure
 from causeway.metrics import Trace
 from causeway.monitors import none
@@ -104,6 +105,23 @@ def test_the_context_warns_of_few_seeds_and_of_a_runner_up() -> None:
     apart = [rows[0], rows[1]._replace(seeds=3), rows[2]._replace(measure=Measure(0.6, 0.5, 0.65))]
     said = " ".join(findings.context(blank, apart, findings.Finding("success", "", apart[1], apart[0])))
     assert "seed" not in said and "overlap" not in said
+
+
+def test_the_context_says_when_the_gap_is_opened_and_when_pictures_do_not_compare() -> None:
+    def measured(arm: str, height: int) -> Any:
+        experiment = type("E", (), {"picture": Picture(height, 2 * height)})
+        run = type("R", (), {"measured": True, "experiment": experiment})
+        return type("P", (), {"arm": arm, "run": run})
+
+    def said(value: float, height: int) -> str:
+        runs = (measured("plain", 64), measured("a", height), measured("b", height))
+        rows = [row(arm, value, (0.3, 0.1, 0.5), metric="cmmd_closed") for arm in ("plain", "a")]
+        blank: Any = Study("", "", (0,), "plain", runs, Path())
+        return " ".join(findings.context(blank, rows, findings.Finding("cmmd_closed", "", rows[1], rows[0])))
+
+    assert "Even a opens the gap: its cmmd_closed is below 0." in said(-0.2, 64)
+    assert "opens" not in said(-0.05, 64), "its interval reaches above 0"
+    assert "which do not compare: plain 64 x 128; a, b 32 x 64." in said(0.5, 32) and "compare:" not in said(0.5, 64)
 
 
 def planned(arm: str, seed: int, error: str = "", tested: bool = False) -> Any:

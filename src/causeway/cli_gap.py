@@ -105,4 +105,6 @@ def redraw(
     asked = config.structure(redrawing.Asked, tree, "")
     words = redrawing.conditions(vary or ())
     episodes, frames = redrawing.write(asked, Path(bridge), destination, words, data, cache, workers)
-    print(f"{destination}: {episodes} episodes, {frames:,} frames.")
+    own = getattr(asked.bridge, "condition", "") if "bridge" in tree else ""  # what it redraws in, told no other
+    drawn = ", ".join(words) or own
+    print(f"{destination}: {episodes} episodes, {frames:,} frames" + (f", in {drawn}." if drawn else "."))

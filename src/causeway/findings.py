@@ -181,11 +181,25 @@ def context(study: Study, rows: Sequence[Row], found: Finding) -> list[str]:
     if others and overlap(found.best, others[0]):
         pair = f"{found.best.arm} and {others[0].arm}"
         said.append(f"The intervals of {pair} overlap: this does not show which of the two is better.")
+    if found.metric.endswith("_closed") and found.best.measure.high < 0:
+        said.append(f"Even {found.best.arm} opens the gap: its {found.metric} is below 0.")
+    if len(sizes := _sizes(study)) > 1:
+        listed = "; ".join(f"{', '.join(own)} {height} x {width}" for (height, width), own in sizes.items())
+        said.append(f"Gaps were measured on pictures of different sizes, which do not compare: {listed}.")
     if found.best.seeds < ENOUGH_SEEDS:
         count = "one seed" if found.best.seeds == 1 else f"{found.best.seeds} seeds"
         said.append(f"Trained with {count} only: the intervals hardly know how far two trainings of one arm differ.")
     said.append("The best arm was picked by its test score, which describes this test and flatters the winner.")
     return said
+
+
+def _sizes(study: Study) -> dict[tuple[int, int], list[str]]:
+    """The arms whose gaps were measured, by the height and width of their pictures."""
+    pictures = {p.arm: p.run.experiment.picture for p in study.runs if p.run.measured}
+    found: dict[tuple[int, int], list[str]] = {}
+    for arm, picture in pictures.items():
+        found.setdefault((picture.height, picture.width), []).append(arm)
+    return found
 
 
 def fault(planned: Planned) -> str:

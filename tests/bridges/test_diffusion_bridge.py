@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import foundations
-from causeway.bridges import _foundations, _structure, diffusion
+from causeway.bridges import _foundations, _loading, _structure, diffusion
 from causeway.bridges._others import Other
 from causeway.errors import ConfigError, MissingExtra
 from foundations import Tiny, far, pictures
@@ -323,6 +323,21 @@ def test_a_model_of_no_known_family_follows_what_all_are_told(model: str, tiny: 
         made.vary("night", "0.5")
     made.vary("night")
     assert made._foundation.words[0] == "a street, at night, street lights"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_a_known_family_is_drawn_as_one_of_no_known_family_is(
+    guidance: float, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = pictures(3)
+    for model in ("stable", "large", "three"):
+        known, other = tiny(model, guidance=guidance), tiny(model, guidance=guidance)
+        known.begin()
+        with monkeypatch.context() as patch:
+            patch.setattr(_loading, "FAMILIES", ())
+            other.begin()
+        assert isinstance(other._foundation, Other) and not isinstance(known._foundation, Other)
+        assert far(other(images), known(images)) <= 1, model
 
 
 def test_a_model_of_no_known_family_reads_its_prompts_once(tiny: Tiny) -> None:
