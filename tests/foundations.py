@@ -273,6 +273,36 @@ def chroma(folder: Path) -> Path:
     )
 
 
+def kandinsky(folder: Path) -> Path:
+    """Kandinsky 3, whose autoencoder has another name and whose call takes no size."""
+    torch.manual_seed(0)
+    made = diffusers.Kandinsky3UNet(
+        time_embedding_dim=4,
+        groups=2,
+        attention_head_dim=4,
+        layers_per_block=3,
+        block_out_channels=(32, 64),
+        cross_attention_dim=4,
+        encoder_hid_dim=16,
+    )
+    movq = diffusers.VQModel(
+        block_out_channels=(32, 64),
+        down_block_types=("DownEncoderBlock2D", "AttnDownEncoderBlock2D"),
+        up_block_types=("AttnUpDecoderBlock2D", "UpDecoderBlock2D"),
+        latent_channels=4,
+        norm_num_groups=4,
+        norm_type="spatial",
+        num_vq_embeddings=12,
+        vq_embed_dim=4,
+    )
+    return saved(
+        folder,
+        diffusers.Kandinsky3Pipeline(
+            tokenizer=letters(), text_encoder=five(), unet=made, scheduler=diffusers.DDPMScheduler(), movq=movq
+        ),
+    )
+
+
 def kontext(folder: Path) -> Path:
     """FLUX.1 Kontext, which edits a picture by words alone: it has no strength."""
     parts = diffusers.FluxPipeline.from_pretrained(flux(folder)).components

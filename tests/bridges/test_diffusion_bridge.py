@@ -20,7 +20,7 @@ from foundations import Tiny, far, pictures
 pytestmark = pytest.mark.slow
 
 FAMILIES = ["stable", "consistent", "large", "three", "flux"]
-OTHERS = ["zimage", "qwen", "chroma"]
+OTHERS = ["zimage", "qwen", "chroma", "kandinsky"]
 
 
 @pytest.mark.filterwarnings("ignore:`FluxPosEmbed` is deprecated:FutureWarning")  # diffusers, of its own

@@ -178,7 +178,9 @@ class Foundation(ABC):
 
     def refuse_too_long(self, prompt: str) -> None:
         """Where there are several text encoders, the prompt must fit the one that takes most."""
-        limit, tokenizer = max(self.limits(), key=lambda pair: pair[0])
+        if not (limits := self.limits()):
+            return
+        limit, tokenizer = max(limits, key=lambda pair: pair[0])
         length, marks = len(tokenizer(prompt, verbose=False).input_ids), tokenizer.num_special_tokens_to_add()
         if length > limit:
             raise ConfigError(

@@ -44,7 +44,7 @@ def foundation(model: str, controlnet: str, scheduler: str, precision: str, tune
         if isinstance(part, torch.nn.Module):
             part.requires_grad_(False).eval()
     pipe.set_progress_bar_config(disable=True)
-    noise = None if family.flows else diffusers.DDPMScheduler.from_config(pipe.scheduler.config)
+    noise = None if family.flows or family.untuned else diffusers.DDPMScheduler.from_config(pipe.scheduler.config)
     if scheduler != "model":
         if scheduler not in family.schedulers:
             raise ConfigError(

@@ -34,11 +34,16 @@ class Other(Untuned):
             )
         self.words = ("", "")
         self.encoded: dict[str, Any] = {}  # what was made of prompts, by how it was asked for
-        pipe.encode_prompt = self._remembered(pipe.encode_prompt)
+        if hasattr(pipe, "encode_prompt"):
+            pipe.encode_prompt = self._remembered(pipe.encode_prompt)
 
     @property
     def denoiser(self) -> Any:
         return getattr(self.pipe, "transformer", None) or getattr(self.pipe, "unet", None)
+
+    @property
+    def stride(self) -> int:
+        return int(getattr(self.pipe, "vae_scale_factor", 8)) * self.folds
 
     def convolving(self) -> list[Any]:
         return [self.denoiser]
@@ -49,8 +54,9 @@ class Other(Untuned):
         return {name: each.default for name, each in inspect.signature(self.pipe.__call__).parameters.items()}
 
     def limits(self) -> list[tuple[int, Any]]:
-        tokenizer = self.pipe.tokenizer
-        return [(self.takes.get("max_sequence_length") or tokenizer.model_max_length, tokenizer)]
+        tokenizer = getattr(self.pipe, "tokenizer", None)
+        most = self.takes.get("max_sequence_length")
+        return [] if tokenizer is None else [(most or tokenizer.model_max_length, tokenizer)]
 
     def say(self, prompt: str, negative: str, instance: str, origin: str = "", share: float = 1.0) -> None:
         if share < 1:
