@@ -41,6 +41,25 @@ def test_folders_are_episodes_and_can_be_chosen(tmp_path: Path) -> None:
     ]
 
 
+def test_some_files_are_kept_and_edges_cut(tmp_path: Path) -> None:
+    for name, level in (("on_12.png", 12), ("on_13.png", 13), ("on_20.png", 20), ("off_13.png", 3)):
+        picture(tmp_path / name, level)
+    made = images.Config(str(tmp_path), files="on_[1]*.png", top=0.34, bottom=0.17).build()
+    frames = list(made.frames(0))
+    assert levels(made) == [12, 13] and frames[0].shape == (1, 3, 8, 3), "of six rows two and one are cut off"
+    whole = images.Config(str(tmp_path)).build()
+    assert made.fingerprint() != images.Config(str(tmp_path), files="on_[1]*.png").build().fingerprint()
+    assert len(whole.episodes[0]) == 4
+    Image.fromarray(np.arange(6, dtype=np.uint8).repeat(8).reshape(6, 8)).save(tmp_path / "on_1.png")
+    rows = next(images.Config(str(tmp_path), files="on_1.png", top=0.34, bottom=0.17).build().frames(0))
+    assert rows[0, :, 0, 0].tolist() == [2, 3, 4]
+    with pytest.raises(DataError, match="has no picture whose name matches 'of_'"):
+        images.Config(str(tmp_path), files="of_").build()
+    for top, bottom in ((-0.1, 0.0), (0.6, 0.4)):
+        with pytest.raises(ConfigError, match="top and bottom are shares"):
+            images.Config(str(tmp_path), top=top, bottom=bottom)
+
+
 def test_what_is_not_eight_bits_of_colour_is_made_so(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 128 * 256 + 77, np.uint16)).save(tmp_path / "0.png")
     Image.new("RGBA", (4, 4), (200, 100, 50, 128)).save(tmp_path / "1.png")

@@ -7,6 +7,7 @@ bits (scaled to 8). Files are taken in the order that people count in: 2.jpg bef
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from . import Dataset, Episode, Fault, _disk, existing
 from ._select import keep
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+_NONE = "holds no picture: none of its files ends as pictures do"
 BESIDE = (".txt", ".md", ".db")  # that lie beside pictures and say nothing of them
 
 
@@ -34,11 +36,16 @@ class Config:
 
     root: str  # the folder of the pictures, or of several such folders; or one picture
     select: str = ""  # keep the folders of this name, or that start with it
+    files: str = ""  # keep the pictures whose names match, such as "on_1[345]*.jpg"; "" keeps all
+    top: float = 0.0  # share that is cut off the upper edge, where another folder's pictures were cut already
+    bottom: float = 0.0  # and off the lower edge
     rate_hz: float = 10.0  # pictures a second: for clips, and for how far apart pictures count as independent
 
     def __post_init__(self) -> None:
         if not self.rate_hz > 0:
             raise ConfigError(f"rate_hz must be above 0, not {self.rate_hz}.")
+        if min(self.top, self.bottom) < 0 or self.top + self.bottom >= 1:
+            raise ConfigError(f"top and bottom are shares and must leave some, not {self.top} and {self.bottom}.")
 
     def read(self) -> "Images":
         path = Path(self.root)
@@ -59,9 +66,13 @@ class Images(Dataset):
         self.root, self.rate_hz = config.root, config.rate_hz
         folders = _folders(root)
         kept = keep((_name(root, folder) for folder in folders), config.select)
-        self._files = [_pictures(folder) for folder, chosen in zip(folders, kept) if chosen]
-        self._settings = repr((config.select, config.rate_hz))
-        self.faults = () if self._files else ("holds no picture: none of its files ends as pictures do",)
+        found = [_pictures(folder) for folder, chosen in zip(folders, kept) if chosen]
+        matching = [[file for file in files if fnmatch(file.name, config.files or "*")] for files in found]
+        self._files = [files for files in matching if files]
+        self._cut = config.top, config.bottom
+        self._settings = repr((config.select, config.rate_hz, config.files, *self._cut))
+        none = f"has no picture whose name matches '{config.files}'" if any(found) else _NONE
+        self.faults = () if self._files else (none,)
         self.episodes = tuple(
             Episode(_name(root, files[0].parent), np.arange(len(files)) / self.rate_hz, *_nothing(len(files)))
             for files in self._files
@@ -70,7 +81,9 @@ class Images(Dataset):
     def decoded(self, episode: int, start: int) -> Iterator[NDArray[np.uint8]]:
         for file in self._files[episode][start:]:
             try:
-                yield _disk.picture(file)[None]
+                picture = _disk.picture(file)
+                top, bottom = (round(share * len(picture)) for share in self._cut)
+                yield picture[None, top : len(picture) - bottom]
             except DataError as error:
                 raise Fault(f"episode {self.episodes[episode].name}: {file.name} {error}") from error
 
