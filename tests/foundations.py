@@ -29,7 +29,12 @@ ATTENDS = {
 }
 
 
-def stable(folder: Path, prediction: str = "epsilon") -> Path:
+def filling(folder: Path) -> Path:
+    """Stable Diffusion for filling in, which is shown what is masked too."""
+    return stable(folder, in_channels=9)
+
+
+def stable(folder: Path, prediction: str = "epsilon", **settings: object) -> Path:
     """Stable Diffusion, of any prediction type."""
     return saved(
         folder,
@@ -37,7 +42,7 @@ def stable(folder: Path, prediction: str = "epsilon") -> Path:
             vae=vae(),
             text_encoder=clip(),
             tokenizer=words(folder),
-            unet=unet(cross_attention_dim=16),
+            unet=unet(cross_attention_dim=16, **settings),
             scheduler=schedule(prediction),
             safety_checker=None,
             feature_extractor=None,

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causeway import cli_gap, progress
+from causeway import cli_gap, gap_page, progress
 from causeway.errors import ConfigError, DataError
+from causeway.evaluate import Measure
 
 SIZE = ["picture.height=24", "picture.width=32", "gap.resamples=20"]
 
@@ -77,7 +78,7 @@ def test_without_a_bridge_the_page_tells_a_gap_from_none(tmp_path: Path) -> None
     a, b, twin = folder(tmp_path / "a", 0), folder(tmp_path / "b", 90), folder(tmp_path / "twin", 1)
     cli_gap.gap(a, b, [*SIZE, "gap.stretch_s=0.3"], folder=tmp_path / "far")
     cli_gap.gap(a, twin, [*SIZE, "gap.stretch_s=0.3"], folder=tmp_path / "near")
-    assert "times</b> as far apart as two halves" in (tmp_path / "far" / "gap.html").read_text()
+    assert "There is a gap</b> between A and B" in (tmp_path / "far" / "gap.html").read_text()
     near = (tmp_path / "near" / "gap.html").read_text()
     assert "No gap is shown" in near and "closed, %" not in near
 
@@ -106,6 +107,39 @@ def test_folders_that_cannot_be_compared(tmp_path: Path) -> None:
         cli_gap.gap(a, tmp_path / "nowhere", SIZE, folder=tmp_path / "out")
     cli_gap.gap(a, one, SIZE, folder=tmp_path / "out")
     assert set(readings(tmp_path / "out")) == {"style_before", "style_floor"}
+
+
+def test_what_each_channel_carries_is_written_most_first(tmp_path: Path) -> None:
+    a, b = folder(tmp_path / "a", 0), folder(tmp_path / "b", 90)
+    cli_gap.gap(a, b, SIZE, folder=tmp_path / "out")
+    with open(tmp_path / "out" / "channels.csv", newline="") as file:
+        shares = [(int(line["channel"]), float(line["per_cent"])) for line in csv.DictReader(file)]
+    assert sum(share for _, share in shares) == pytest.approx(100)
+    assert [share for _, share in shares] == sorted((share for _, share in shares), reverse=True)
+    page = (tmp_path / "out" / "gap.html").read_text()
+    assert f" {shares[0][0]} ({gap_page.figure(shares[0][1])} %)," in page
+    assert "the squared MMD of a Gaussian kernel" in page, "what a distance is"
+
+
+def test_a_format_that_is_named_is_not_guessed(tmp_path: Path) -> None:
+    a, b = folder(tmp_path / "a", 0), folder(tmp_path / "b" / "pictures", 90).parent
+    (b / "labels.csv").write_text("file,angle\n")  # of another format, as far as can be seen
+    with pytest.raises(DataError, match=r"labels\.csv has no column"):
+        cli_gap.gap(a, b, SIZE, folder=tmp_path / "out")
+    for named in (["b.dataset=images"], ["b.dataset.name=images", "b.dataset.select=pictures"]):
+        cli_gap.gap(a, b, [*SIZE, *named], folder=tmp_path / "out")
+        assert readings(tmp_path / "out")["cmmd_before"]["pictures_b"] == "24"
+
+
+def test_a_line_says_whether_a_gap_is_left() -> None:
+    def line(before: float, after: float, high: float = 1.0) -> gap_page.Line:
+        wide = [Measure(value, value - 0.5, value + 0.5) for value in (before, after)]
+        return gap_page.Line("cmmd", "", *wide, None, Measure(0.5, 0.0, high))
+
+    assert (line(5, 3).verdict, line(5, 3).left) == ("a gap", "a gap is left")
+    assert line(5, 1.2).left == "none shown to be left"
+    assert (line(1.2, 1.1).verdict, line(1.2, 1.1).left) == ("no gap shown", "")
+    assert line(5, 3, float("nan")).verdict == "too few to tell"
 
 
 def test_a_ranking_is_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from causeway.data import Moments, Spec
 from causeway.encoders import Look, pixels
 from causeway.errors import ConfigError, DataError
 from causeway.judges import Likeness, Witness, lost
-from causeway.validators import Validator
+from causeway.validators import Validator, edges, structure
 
 NAMES = Names(("speed",), ("steering",), ("front",))
 
@@ -62,6 +62,18 @@ def test_as_much_may_change_as_changes_in_half_a_second(recorded: Moments) -> No
     assert judge.most == pytest.approx(1 / 255, rel=1e-3), "where moments are 3 s apart, the next one"
     with pytest.raises(DataError, match="moments that follow one another"):
         judge.calibrate(recorded.select(np.array([0, 20])))
+
+
+def test_a_limit_that_is_told_is_not_learned(recorded: Moments) -> None:
+    judge = Likeness(Mean(), pixels.Config().build(), most=2.5 / 255)
+    loose = recorded.select(np.array([0, 20]))
+    judge.calibrate(loose)  # which could teach it nothing
+    after = loose.frames[loose.rows] + np.array([2, 3], np.uint8)[:, None, None, None, None]
+    assert judge.lost(loose, after).tolist() == [False, True]
+    assert edges.Config(most=0.2).most == 0.2 and edges.Config(0.02).most == 0
+    for module in (edges, structure):
+        with pytest.raises(ConfigError, match="0 or more, not -1"):
+            module.Config(most=-1)
 
 
 def test_the_threshold_is_the_95th_percentile(recorded: Moments) -> None:

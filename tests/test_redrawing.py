@@ -70,6 +70,9 @@ def test_by_a_run_at_its_size(file: Path, tmp_path: Path, recordings: Path) -> N
         cli_gap.redraw(recordings / "source", tmp_path / "other", ["picture.height=20"], bridge=str(painted))
     with pytest.raises(ConfigError, match=r"this bridge knows no 'fog'. It knows none"):
         cli_gap.redraw(recordings / "source", tmp_path / "other", bridge=str(painted), vary=["weather=fog"])
+    for key in ("name=noise", "condition=rain", "batch=1"):
+        with pytest.raises(ConfigError, match=r"bridge\..* redraws as it was trained\. None may differ"):
+            cli_gap.redraw(recordings / "source", tmp_path / "other", [f"bridge.{key}"], bridge=str(painted))
 
 
 def test_conditions_that_do_not_go_together_are_told_before_anything_is_redrawn(

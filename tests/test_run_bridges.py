@@ -360,7 +360,7 @@ def test_several_validators_may_judge(
         "edges",
         "perceptual",
     ]
-    assert crossed.tree["source"]["validator"][0] == {"name": "edges", "tolerance": 0.02}
+    assert crossed.tree["source"]["validator"][0] == {"name": "edges", "most": 0.0, "tolerance": 0.02}
     assert run.build(crossed.tree, crossed.folder, recordings, tmp_path / "cache").tree == crossed.tree
     assert study.carry_out(planned, arms=["crossed"]) == []
     said = capsys.readouterr().err

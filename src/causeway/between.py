@@ -72,6 +72,8 @@ def compare(
     sides = [_read(name, side, picture, cache) for name, side in (("a", a), ("b", b))]
     if policy is not None:
         _refuse_others(policy, sides)
+        for name, side in (("a", a), ("b", b)):
+            finished.tell_another_crop(policy, side.crop, f"{name} is")
     ours, theirs = (chosen(side, asked.gap.pictures) for side in sides)
     redrawn = None
     if one is not None:

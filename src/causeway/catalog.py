@@ -108,7 +108,10 @@ def settings(config: type) -> list[Setting]:
 
 
 def _trailing_comments(config: type) -> dict[str, str]:
+    """Those of a Config, and of what it is made from."""
     comments: dict[str, str] = {}
+    for base in config.__mro__[1:]:
+        comments |= _trailing_comments(base) if is_dataclass(base) else {}
     word = ""
     for token in tokenize.generate_tokens(io.StringIO(inspect.getsource(config)).readline):
         if token.type == tokenize.NAME and token.start[1] == 4 and token.line[4 + len(token.string) :].startswith(":"):

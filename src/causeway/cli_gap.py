@@ -29,7 +29,7 @@ def gap(
 ) -> None:
     """Measure how far two sets of pictures lie apart, and how much nearer a bridge brings the first to the second.
 
-    Writes gap.csv and gap.html.
+    Writes gap.csv, channels.csv and gap.html.
     Example: causeway gap data/sim data/real gap.encoder=squeezenet gap.encoder.weights=FILE --through runs/cut
     """
     from . import between, disk, gap_page
@@ -44,19 +44,27 @@ def gap(
     console.readings(compared.report, place / "gap.csv")
     names = [path.name or str(path) for path in (a, b)]
     gap_page.write(compared, (names[0], names[1], through.name if through else ""), place / "gap.html", ranked)
-    print(f"{place / 'gap.csv'}\n{place / 'gap.html'}")
+    print("\n".join(str(place / name) for name in ("gap.csv", "channels.csv", "gap.html")))
 
 
 def _asked(a: Path, b: Path, settings: Sequence[str]) -> Any:
     """What ``gap`` is to compare, and how: the folders' formats guessed, a setting of each a.key=value or so."""
     from . import between
 
-    tree: config.Tree = {
-        side: {"dataset": {"name": format_of(path), "root": str(path)}} for side, path in (("a", a), ("b", b))
-    }
+    tree: config.Tree = {"a": {}, "b": {}}
     for item in settings:
         config.override(tree, item)
+    for side, path in (("a", a), ("b", b)):
+        _guess(tree[side], path)
     return config.structure(between.Asked, tree, "")
+
+
+def _guess(tree: config.Tree, path: Path) -> None:
+    """Guess the format of the recordings in ``path``, unless the settings name it: ``dataset=images``, or
+    ``dataset.name=images``."""
+    said = tree.get("dataset", {})
+    asked = said if isinstance(said, dict) else {"name": said}
+    tree["dataset"] = {"root": str(path), **asked, "name": asked.get("name") or format_of(path)}
 
 
 @app.command()
@@ -95,16 +103,19 @@ def redraw(
 
     if not bridge:
         raise ConfigError("Say what redraws: --bridge RUN, or --bridge NAME.")
-    tree: config.Tree = {"dataset": {"name": format_of(dataset), "root": str(dataset)}}
-    if Path(bridge).is_dir() or "/" in bridge:
-        run.open_run(Path(bridge))  # which says what is wrong with it
-    else:
+    tree: config.Tree = {}
+    named = not (Path(bridge).is_dir() or "/" in bridge)  # rather than the folder of a run
+    if named:
         tree["bridge"] = {"name": bridge}
+    else:
+        run.open_run(Path(bridge))  # which says what is wrong with it
     for item in settings or ():
         config.override(tree, item)
+    _guess(tree, dataset)
+    quick = {} if named else tree.pop("bridge", {})  # of a run's own bridge
     asked = config.structure(redrawing.Asked, tree, "")
     words = redrawing.conditions(vary or ())
-    episodes, frames = redrawing.write(asked, Path(bridge), destination, words, data, cache, workers)
-    own = getattr(asked.bridge, "condition", "") if "bridge" in tree else ""  # what it redraws in, told no other
+    episodes, frames = redrawing.write(asked, Path(bridge), destination, words, data, cache, workers, quick)
+    own = getattr(asked.bridge, "condition", "") if named else ""  # what it redraws in, told no other
     drawn = ", ".join(words) or own
     print(f"{destination}: {episodes} episodes, {frames:,} frames" + (f", in {drawn}." if drawn else "."))

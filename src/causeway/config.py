@@ -219,6 +219,11 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
+def summary(kind: str, name: str) -> str:
+    """What a component is, in a line; "" where there is none of that name."""
+    return catalog.summary(kind, name) if name in catalog.names(kind) else ""
+
+
 def dump(config: Any) -> Tree:
     """The table that ``structure`` or ``component`` would build ``config`` from, defaults written out."""
     tree: Tree = {}

@@ -158,7 +158,8 @@ def measures(
 
 
 def readings(report: Any, path: Path) -> None:
-    """Print every number of a gap's report and write it to ``path``."""
+    """Print every number of a gap's report and write it to ``path``; what each channel of the features carries of the
+    distance of their means, most first, to ``channels.csv`` beside it."""
     table = Table("number", "value", "95 % interval", "unit", box=None)
     lines = [["number", "value", "low", "high", "unit", "version", "encoder", "pictures_a", "pictures_b"]]
     for each in report.readings.values():
@@ -169,8 +170,11 @@ def readings(report: Any, path: Path) -> None:
         lines.append([each.name, *numbers, each.unit, str(each.version), report.encoder, *map(str, report.counts)])
     Console().print(table)
     print(f"{report.counts[0]} pictures of A, {report.counts[1]} of B, seen by {report.encoder}.")
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(lines)
+    shares = sorted(enumerate(report.channels), key=lambda pair: -pair[1])
+    carried = [["channel", "per_cent"], *([str(place), repr(100 * float(share))] for place, share in shares)]
+    for place, table_of in ((path, lines), (path.with_name("channels.csv"), carried)):
+        with open(place, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(table_of)
 
 
 def ranked(rankings: Sequence[Any], path: Path | None) -> None:

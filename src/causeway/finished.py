@@ -1,6 +1,7 @@
 """What a finished run left, at work: its part, the agent or bridge that this makes, and tests of it."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import nn
 from . import agreement, config, domain, driving, evaluate, parts
 from .agent import Agent
 from .bridges import Bridge, identity
+from .cache import Crop
 from .data import Domain
 from .disk import stamp
 from .errors import ConfigError
@@ -35,6 +37,32 @@ def files_of(component: Any) -> list[str]:
     return [word] if word else []
 
 
+def plainly(component: Any) -> Any:
+    """A component's Config with what only makes it quicker as it is by itself: that changes nothing that it makes."""
+    quick = getattr(component, "quick", ())
+    return replace(component, **{each.name: each.default for each in fields(component) if each.name in quick})
+
+
+def quickened(bridge: Bridge, asked: Mapping[str, Any], folder: Path) -> None:
+    """Give the ``bridge`` of the run in ``folder`` settings that change no drawing. Raises ConfigError at others."""
+    quick = getattr(bridge.config, "quick", ())
+    if others := [key for key in asked if key not in quick]:
+        may = f"Only {', '.join(quick)} may differ." if quick else "None may differ."
+        raise ConfigError(
+            f"bridge.{others[0]}: {folder} redraws as it was trained. {may} Leave bridge.{others[0]} out."
+        )
+    if asked:
+        bridge.config = config.structure(type(bridge.config), {**config.dump(bridge.config), **asked}, "bridge")
+
+
+def tell_another_crop(folder: Path, shown: Crop, what: str) -> None:
+    """Say so where a policy is shown pictures that are cut otherwise than those it was trained on."""
+    e = open_run(folder).experiment
+    if shown not in (e.source.crop, e.target.crop):
+        known = e.target.crop
+        say_once(f"{folder} was trained on pictures cut by {known}, but {what} cut by {shown}: it may not know them.")
+
+
 def judges_of(validator: Any, encoder: Any, witness: str) -> tuple[list[Judge], str]:
     """Who says whether a redrawn picture may stay, and a word for them: a validator's Config, or several, an encoder's
     to see by, and a policy's run."""
@@ -42,11 +70,11 @@ def judges_of(validator: Any, encoder: Any, witness: str) -> tuple[list[Judge], 
     found: list[Judge] = []
     if chosen:
         eye = encoder.build()
-        found += [Likeness(each.build(), eye) for each in chosen]
+        found += [Likeness(each.build(), eye, each.most) for each in chosen]
     if witness:
         folder = Path(witness)
         found.append(Witness(unbridged(open_run(folder)), parts.fits(folder)[1]))
-    words = [f"{validator} {encoder}"]
+    words = [f"{validator} {encoder}", *(f"{each.name} v{each.version}" for each in found)]
     for each in chosen:
         words += files_of(each)
     words += files_of(encoder) if chosen else []

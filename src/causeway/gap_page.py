@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from . import config
 from .between import Compared
 from .data import Moments
 from .disk import whole
@@ -25,6 +26,7 @@ ACTED = {  # what a policy makes of it, in words
     "policy_error_before": "how far the policy is from what was recorded on A, on average",
     "policy_error": "the same on what it would see",
 }
+CHANNELS = 8  # that are listed
 LOST = 0.5  # change of edges from which on a page warns that content may be gone
 FEW = 100  # pictures below which a set says little of a domain
 
@@ -42,9 +44,19 @@ class Line(NamedTuple):
     @property
     def verdict(self) -> str:
         """Whether the sets are shown to differ by more than the reference differs from itself."""
-        if math.isnan(self.floor.high) or math.isnan(self.before.low):
+        return self._above(self.before, "a gap", "no gap shown")
+
+    @property
+    def left(self) -> str:
+        """The same of what is left of a gap."""
+        if self.after is None or self.verdict != "a gap":
+            return ""
+        return self._above(self.after, "a gap is left", "none shown to be left")
+
+    def _above(self, measure: Measure, yes: str, no: str) -> str:
+        if math.isnan(self.floor.high) or math.isnan(measure.low):
             return "too few to tell"
-        return "a gap" if self.before.low > self.floor.high else "no gap shown"
+        return yes if measure.low > self.floor.high else no
 
 
 class Pair(NamedTuple):
@@ -93,7 +105,8 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path, ranked: S
     table = lines(report)
     lead = next((line for name in LEADS for line in table if line.name == name), table[0])
     flicker, directional = (report.readings.get(name) for name in ("flicker", "directional"))
-    shares = np.sort(report.channels)[::-1].cumsum()
+    order = np.argsort(report.channels)[::-1]
+    shares = report.channels[order].cumsum()
     page: dict[str, Any] = {
         "a": names[0],
         "b": names[1],
@@ -111,6 +124,8 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path, ranked: S
         "directional": directional.measure if directional else None,
         "acted": {name: each.measure for name, each in report.readings.items() if name in ACTED},
         "half": int(np.searchsorted(shares, 0.5)) + 1 if len(shares) and shares[-1] > 0 else 0,
+        "channels": [(int(each), float(100 * report.channels[each])) for each in order[:CHANNELS]],
+        "about": {line.name: words for line in table if (words := config.summary("distance", line.name))},
         "samples": {"A": _samples(ours), "B": _samples(theirs)},
         "figure": figure,
         "within": within,

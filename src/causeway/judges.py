@@ -23,11 +23,15 @@ LEVEL = 0.95  # share of them that differ less than what is allowed
 
 
 class Judge(ABC):
-    """The threshold is the 95th percentile of the change between unchanged pictures half a second apart."""
+    """The threshold, where none is told, is the 95th percentile of the change between unchanged pictures half a second
+    apart."""
 
-    def __init__(self, name: str) -> None:
+    version = 1
+
+    def __init__(self, name: str, most: float = 0.0) -> None:
         self.name = name
-        self.most = 0.0  # that may change
+        self.most = most  # that may change
+        self.told = most > 0  # rather than to be learned
 
     @abstractmethod
     def changes(self, moments: Moments, after: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -38,7 +42,10 @@ class Judge(ABC):
         return self.changes(moments, after) > self.most
 
     def calibrate(self, moments: Moments) -> None:
-        """Learn from unchanged moments how much may change; of slow recordings, from one moment to the next."""
+        """Learn from unchanged moments how much may change, unless that was told; of slow recordings, from one moment
+        to the next."""
+        if self.told:
+            return
         rows, time_s, episode = moments.rows, moments.time_s[moments.rows], moments.episode[moments.rows]
         clock = time_s + episode * 1e7  # on which episodes never meet
         later = np.maximum(np.searchsorted(clock, clock + APART_S - 1e-6), np.arange(len(rows)) + 1)
@@ -56,9 +63,9 @@ class Judge(ABC):
 class Likeness(Judge):
     """By what a validator sees."""
 
-    def __init__(self, validator: Validator, encoder: Encoder):
-        super().__init__(type(validator).__name__.lower())
-        self.validator, self.encoder = validator, encoder
+    def __init__(self, validator: Validator, encoder: Encoder, most: float = 0.0):
+        super().__init__(type(validator).__name__.lower(), most)
+        self.validator, self.encoder, self.version = validator, encoder, validator.version
 
     @torch.inference_mode()
     def changes(self, moments: Moments, after: NDArray[np.uint8]) -> NDArray[np.float64]:

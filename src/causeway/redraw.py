@@ -56,7 +56,8 @@ def kept(
     has a ``name`` under that. More than one of ``workers`` are processes of Ray.
     """
     everything = replace(moments, rows=np.arange(len(moments.frames)))
-    key = hashlib.sha256(f"{word} {said(moments.frames)}".encode()).hexdigest()[:16]
+    versions = [each.version for each in bridge.modules() if isinstance(each, Bridge)]
+    key = hashlib.sha256(f"{word} {versions} {said(moments.frames)}".encode()).hexdigest()[:16]
     frames, label = folder / f"{key}.redrawn", folder / f"{key}.redrawn.json"
     with room_in(folder, "What was redrawn is kept: make room, and give the same command again."):
         folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +133,7 @@ def _drawn(bridge: Bridge, moments: Moments, listed: Sequence[Task]) -> Generato
         if task.first:
             bridge.clip(task.seed)
         frames = torch.from_numpy(np.ascontiguousarray(moments.frames[moments.rows[task.part]]))
-        advice = "lower the pictures' height and width. What is redrawn stays: the same command goes on."
+        advice = "free some, and the same command goes on; or lower the pictures' height and width, which begins anew."
         with torch.inference_mode(), roomy("No memory to redraw", advice):
             drawn: NDArray[np.uint8] = bridge.along(frames).numpy()
         yield drawn

@@ -1,6 +1,6 @@
 """A dataset redrawn into another one: the same episodes, actions, state and time, in another look."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import domain, finished, redraw, run
+from . import config, domain, finished, redraw, run
 from .bridges import BLENDS, Bridge
 from .bridges import conditions as weather
 from .cache import Crop, remaining
 from .datasets import Dataset
 from .errors import ConfigError, DataError, nearest
 from .gap import Comparison
-from .progress import counted
+from .progress import counted, say_once
 from .recorder import Recorder, Recording
 
 SETS = {  # named sets of conditions; a word that is in none is refused
@@ -37,7 +37,7 @@ class Asked:
     witness: str = ""  # a policy's run that has pictures stay where it would act otherwise on the redrawn one
     picture: domain.Picture | None = None  # of what is written; as recorded, or as the bridge's run says, without one
     crop: Crop = field(default_factory=Crop)  # what is cut off first; likewise
-    gap: Comparison = field(default_factory=Comparison)  # whose encoder the validator sees by
+    gap: Comparison = field(default_factory=Comparison)  # whose encoder the validator sees by; a run knows its own
 
 
 def conditions(words: Sequence[str]) -> tuple[str, ...]:
@@ -68,14 +68,19 @@ def write(
     data: Path | None = None,
     cache: Path | None = None,
     workers: int = 1,
+    quick: Mapping[str, Any] | None = None,
 ) -> tuple[int, int]:
     """Redraw ``asked.dataset`` into ``destination``, once for each condition or as the bridge does: episodes, frames.
 
+    ``quick`` are settings of the bridge of a run that change no drawing, such as ``batch``.
     Pictures are redrawn into the cache first, where a stopped run goes on. Raises ConfigError and DataError.
     """
     dataset: Dataset = asked.dataset.build()
     _refuse_onto_itself(Path(dataset.root), destination)
-    bridge, word, picture, crop = _bridge(asked, dataset, folder, data)
+    bridge, word, picture, crop, gap = _bridge(asked, dataset, folder, data)
+    finished.quickened(bridge, quick or {}, folder)
+    if asked.witness:
+        finished.tell_another_crop(Path(asked.witness), crop, "these are")
     for condition in varied:
         if others := [each for each in condition.split("+") if each not in bridge.conditions()]:
             known = ", ".join(bridge.conditions()) or "none: it redraws in one way"
@@ -83,7 +88,9 @@ def write(
         bridge.vary(*condition.split("+"))  # which refuses what does not go together, before anything is done
     place = cache or destination.parent / "cache"
     recorded = domain.read("dataset", dataset, crop, picture, 1, place)
-    judges, judged = finished.judges_of(asked.validator, asked.gap.encoder, asked.witness)
+    if asked.validator is not None:
+        say_once(f"Validators see by {config.dump(gap)['encoder']['name']}: gap.encoder names another.")
+    judges, judged = finished.judges_of(asked.validator, gap.encoder, asked.witness)
     names = dataset.cameras, dataset.rate_hz, dataset.state_names, dataset.action_names
     total = len(recorded) * max(1, len(varied))
     with (
@@ -107,20 +114,21 @@ def write(
 
 def _bridge(
     asked: Asked, dataset: Dataset, folder: Path, data: Path | None
-) -> tuple[Bridge, str, domain.Picture, Crop]:
-    """What redraws, a word for it, and the size and crop of what it redraws."""
+) -> tuple[Bridge, str, domain.Picture, Crop, Comparison]:
+    """What redraws, a word for it, the size and crop of what it redraws, and by what a validator sees it."""
     if not (folder / "config.toml").exists():
         made: Bridge = asked.bridge.build()
         if made.learned:
             raise ConfigError(f"--bridge {folder}: that one has to be learned. Name the folder of a run of it.")
         made.begin()
-        word = " ".join([str(asked.bridge), *finished.files_of(asked.bridge)])
-        return made, word, asked.picture or _as_recorded(dataset, asked.crop), asked.crop
+        word = " ".join([str(finished.plainly(asked.bridge)), *finished.files_of(asked.bridge)])
+        return made, word, asked.picture or _as_recorded(dataset, asked.crop), asked.crop, asked.gap
     e = run.open_run(folder, data).experiment
     if asked.picture is not None or asked.crop != Crop():
         raise ConfigError(f"picture and crop: {folder} says its own, those it was trained with. Leave them out.")
     ours, _ = run.crossed_sides(e)
-    return finished.bridge_of(folder), finished.word_of(folder), e.picture, ours.crop
+    gap = e.gap if asked.gap == Comparison() else asked.gap
+    return finished.bridge_of(folder), finished.word_of(folder), e.picture, ours.crop, gap
 
 
 def _as_recorded(dataset: Dataset, crop: Crop) -> domain.Picture:

@@ -178,6 +178,13 @@ def test_small_pulls_towards_the_domain_by_guidance() -> None:
         assert len(made.net.told) == asked, "half of four steps"
 
 
+def test_an_estimator_is_not_asked_where_the_structure_needs_none() -> None:
+    for kind in ("edges", "none"):
+        made = tiny(structure=kind, estimator="/no/such")
+        made.check()
+        assert made.seen(torch.rand(1, 3, 32, 32)).isfinite().all()
+
+
 def test_guidance_goes_beyond_what_the_domain_says() -> None:
     """free + g (told - free): 3 where nothing is seen without the domain, 1 with it, and g is 3."""
     image = torch.randint(0, 255, (1, 1, 3, 16, 16), dtype=torch.uint8)
@@ -191,10 +198,13 @@ def test_guidance_goes_beyond_what_the_domain_says() -> None:
     assert torch.equal(*drawn)
 
 
-def test_small_gives_back_what_the_autoencoder_loses() -> None:
+@pytest.mark.parametrize("scheduler", ["ddim", "dpm", "euler"])
+def test_small_gives_back_what_the_autoencoder_loses(scheduler: str) -> None:
     """With a denoiser that takes all of the noise away, and no more, the picture comes back whole."""
-    made = tiny(strength=0.25, steps=4, scheduler="ddim", guidance=1.0).eval()
+    made = tiny(strength=0.25, steps=4, scheduler=scheduler, guidance=1.0).eval()
     torch.manual_seed(1)
+    with torch.no_grad():
+        made.scale.copy_(3 / made.latents(torch.rand(1, 3, 32, 32) * 2 - 1).std())  # far beyond -1..1
     image = torch.randint(0, 255, (1, 1, 3, 32, 32), dtype=torch.uint8)
     made.denoise = lambda z, *told: made._noise(z)  # type: ignore[method-assign]
     assert (made(image).int() - image.int()).abs().max() <= 1

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import foundations
+from causeway import finished
 from causeway.bridges import _foundations, _loading, _structure, diffusion
 from causeway.bridges._others import Other
 from causeway.errors import ConfigError, MissingExtra
@@ -64,6 +65,23 @@ def test_what_is_drawn_follows_strength_guidance_prompts_and_scheduler(tiny: Tin
     others = [tiny(**each)(pictures()) for each in [*changes, *schedulers]]
     assert all(far(plain, other) > 1 for other in others)
     assert torch.equal(tiny(instance="snow")(pictures()), plain), "what is tuned on is not what is drawn"
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "dpm", "lcm", "euler"])
+def test_no_scheduler_clips_latents(scheduler: str, tiny: Tiny) -> None:
+    """A guess of the noise that is right gives the latents back, however far they reach."""
+    made = tiny(scheduler=scheduler, steps=4, strength=0.5)
+    made.begin()
+    assert made._foundation
+    schedule = made._foundation.pipe.scheduler
+    schedule.set_timesteps(4)
+    z, noise = 4 * torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
+    last = schedule.timesteps[-1:]
+    if hasattr(schedule, "set_begin_index"):
+        schedule.set_begin_index(3)
+    guess = noise
+    found = schedule.step(guess, last[0], schedule.add_noise(z, noise, last)).prev_sample
+    assert torch.allclose(found, z, atol=0.3)
 
 
 def test_strength_decides_how_much_of_a_picture_is_left(tiny: Tiny) -> None:
@@ -298,6 +316,7 @@ def test_what_cannot_be_loaded_is_named_with_a_way_out(
         ("not suit scheduler = 'dpm': take 'model'", {"model": folder("three"), "scheduler": "dpm"}),
         ("not suit scheduler = 'ddim': take 'model' or 'lcm'", {"model": folder("consistent"), "scheduler": "ddim"}),
         ("not suit scheduler = 'ddim': take 'model'", {"model": folder("qwen"), "scheduler": "ddim"}),
+        ("takes more than a picture's latents", {"model": folder("filling")}),
         ("device = 'teapot' is not here", {"device": "teapot"}),
         ("device = 'cuda:77' is not here", {"device": "cuda:77"}),  # a study is planned and reported on any machine
         ("Tune the model that it was made from", {"model": folder("consistent"), "tune": "lora", "prompt": "x"}),
@@ -393,6 +412,40 @@ def test_no_memory_names_what_to_lower(tiny: Tiny, monkeypatch: pytest.MonkeyPat
     raised.append(RuntimeError("sizes differ"))
     with pytest.raises(RuntimeError, match="sizes differ"):
         made(pictures())
+
+
+def test_what_changes_no_drawing_may_be_changed_half_way(tiny: Tiny) -> None:
+    made, one = tiny(batch=4), tiny(batch=1, channels_last=True)
+    assert finished.plainly(made.config) == finished.plainly(one.config), "so what was redrawn is gone on with"
+    assert finished.plainly(made.config) != finished.plainly(tiny(strength=0.6).config)
+    finished.quickened(made, {"batch": 1}, Path("run"))
+    assert made.config.batch == 1 and made.config.prompt == one.config.prompt
+    assert far(made(pictures(3)), tiny(batch=4)(pictures(3))) <= 1
+    with pytest.raises(ConfigError, match=r"bridge.strength: run redraws as it was trained. Only batch, device"):
+        finished.quickened(made, {"strength": 0.9}, Path("run"))
+
+
+class Demanding:
+    """A pipeline that cannot do without more than words and a picture."""
+
+    unet = torch.nn.Conv2d(4, 4, 1)
+
+    def __call__(self, prompt: str, image: Any, image_embeds: Tensor, strength: float = 0.5, **named: Any) -> None: ...
+
+
+def test_a_pipeline_that_demands_more_is_refused(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="a Demanding does not redraw a picture by words and a strength"):
+        Other(Demanding(), None)
+    made = tiny("zimage")
+    made.begin()
+    assert made._foundation
+    monkeypatch.setattr(type(made._foundation.pipe), "get_timesteps", refuse)
+    with pytest.raises(ConfigError, match=r"ZImageImg2ImgPipeline does not draw with .*: two steps, no more"):
+        made(pictures())
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise ValueError("two steps, no more\nas it was made")
 
 
 def test_a_foundation_model_is_loaded_by_each_process(tiny: Tiny) -> None:

@@ -54,6 +54,20 @@ def weights(data: Path) -> Path:
     return found
 
 
+def test_files_of_another_kind_are_told(tmp_path: Path) -> None:
+    (tmp_path / "words.npz").write_text("no arrays")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "torch.pth")
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    for file in ("words.npz", "torch.pth", "one.npy"):
+        with pytest.raises(ConfigError, match=f"{file} (is no .npz|does not hold)"):
+            squeezenet.Config(str(tmp_path / file)).build()
+    torch.save([1], tmp_path / "list.pth")
+    (tmp_path / "words.safetensors").write_text("no tensors")
+    for file in ("words.npz", "list.pth", "words.safetensors"):
+        with pytest.raises(ConfigError, match=f"{file} is no state dict"):
+            vgg.Config(str(tmp_path / file)).build()
+
+
 def test_weights_that_are_not_there_or_not_its_own(tmp_path: Path) -> None:
     for module in (squeezenet, vgg):
         with pytest.raises(ConfigError, match="there is no file"):

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,7 +22,8 @@ class Bridge(nn.Module, ABC):
     ``clip``, so that it stays the same along a clip.
     """
 
-    config: object = None  # the settings it was built from, where it has any
+    version: ClassVar[int] = 1  # raised whenever it would redraw the same picture otherwise
+    config: Any = None  # the settings it was built from, where it has any; ``quick`` names those that change no drawing
     past: Any = None  # what ``along`` remembers of the clip; who redraws several at once swaps it
     frozen: bool = False  # whether a part that never learns sees the pictures first: that is done once for each
 

@@ -40,6 +40,11 @@ def foundation(model: str, controlnet: str, scheduler: str, precision: str, tune
         pipe = load.from_pretrained(model, dtype=kind, local_files_only=local, **parts)
     name = type(pipe).__name__
     family = next((each for each in FAMILIES if name in (each.pipeline, each.controlled)), Other)
+    if not (family.flows or family is Other) and pipe.unet.config.in_channels != pipe.vae.config.latent_channels:
+        raise ConfigError(
+            f"bridge 'diffusion': '{model}' takes more than a picture's latents: it is made to fill in, or for another "
+            "task. Name the model for whole pictures."
+        )
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
             part.requires_grad_(False).eval()
@@ -51,7 +56,9 @@ def foundation(model: str, controlnet: str, scheduler: str, precision: str, tune
                 f"bridge 'diffusion': '{model}' is drawn by a {name}, which does not suit scheduler = '{scheduler}': "
                 f"take {' or '.join(map(repr, family.schedulers))}."
             )
-        pipe.scheduler = getattr(diffusers, SCHEDULERS[scheduler]).from_config(pipe.scheduler.config)
+        # where nothing is said of it DDIM clips what it draws to -1..1, which latents are not bound to
+        whole = {} if "clip_sample" in pipe.scheduler.config or scheduler != "ddim" else {"clip_sample": False}
+        pipe.scheduler = getattr(diffusers, SCHEDULERS[scheduler]).from_config(pipe.scheduler.config, **whole)
     return family(pipe, noise)
 
 

@@ -1,6 +1,8 @@
 """Foundation models of no known family: any pipeline of diffusers that redraws a picture by words and a strength."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, wraps
 from typing import Any
 
@@ -27,7 +29,9 @@ class Other(Untuned):
     def __init__(self, pipe: Any, noise: Any):
         super().__init__(pipe, noise)
         name = type(pipe).__name__
-        if not {"prompt", "image", "strength"} <= self.takes.keys() or self.denoiser is None:
+        given = {"prompt", "image", "strength"}
+        demanded = {key for key, default in self.takes.items() if default is inspect.Parameter.empty}
+        if not given <= self.takes.keys() or demanded - given or self.denoiser is None:
             raise ConfigError(
                 f"bridge 'diffusion': a {name} does not redraw a picture by words and a strength. Name a model whose "
                 "pipeline of diffusers goes from image to image so: Stable Diffusion 1, 2, XL and 3, FLUX.1 and others."
@@ -51,7 +55,8 @@ class Other(Untuned):
     @cached_property
     def takes(self) -> dict[str, Any]:
         """What the pipeline's call takes, and what it takes where nothing is given."""
-        return {name: each.default for name, each in inspect.signature(self.pipe.__call__).parameters.items()}
+        asked = inspect.signature(self.pipe.__call__).parameters.values()
+        return {each.name: each.default for each in asked if each.kind is not inspect.Parameter.VAR_KEYWORD}
 
     def limits(self) -> list[tuple[int, Any]]:
         tokenizer = getattr(self.pipe, "tokenizer", None)
@@ -78,7 +83,7 @@ class Other(Untuned):
             "width": pictures.shape[3],
             pull: self.guidance,
         }
-        with quiet():
+        with quiet(), self._refusing():
             drawn: np.ndarray = self.pipe(
                 prompt=[prompt] * count,
                 image=[Image.fromarray(each) for each in (255 * pictures).round().byte().movedim(1, -1).cpu().numpy()],
@@ -94,6 +99,16 @@ class Other(Untuned):
         if device != self.device:
             self.encoded.clear()
         super().to(device)
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """What a pipeline says of settings that it does not take, as one of few steps does of more."""
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            said = str(error).splitlines()[0]
+            name = type(self.pipe).__name__
+            raise ConfigError(f"bridge 'diffusion': a {name} does not draw with these settings: {said}") from error
 
     def _remembered(self, encode: Any) -> Any:
         """A pipeline's encoding of prompts, which is asked for the same ones with each batch, that works once."""

@@ -11,12 +11,13 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..estimators import CLASSES, DEPTH, Estimator
 
+ESTIMATED = ("depth", "segmentation")  # kinds of structure for which something has to look
 GOLDEN = 0.618034  # of a turn, between the hues of neighbouring classes
 
 
 def refuse_blind(kind: str, estimator: str) -> None:
     """Raise ConfigError where a ``kind`` of structure has to be estimated, and nothing is named that does."""
-    if kind in ("depth", "segmentation") and not estimator:
+    if kind in ESTIMATED and not estimator:
         raise ConfigError(f"structure = '{kind}' needs an estimator: the folder or hub id of a transformers model.")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,8 @@ CONDITIONS = {  # in the words of a prompt
 @dataclass(frozen=True)
 class Config:
     """The foundation model, what it is told, how far it may go, and how it is tuned."""
+
+    quick: ClassVar[tuple[str, ...]] = ("batch", "device", "channels_last", "compile", "recompute")
 
     model: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"  # a folder that save_pretrained wrote, or a hub id
     prompt: str = ""  # what the other side looks like, in words
@@ -102,6 +104,8 @@ class Config:
 
 class Diffusion(Bridge):
     """The foundation model is held outside the module tree: what is saved are the tuned weights alone."""
+
+    version = 2
 
     def __init__(self, config: Config):
         super().__init__()

@@ -30,6 +30,8 @@ class Config:
 class Noise(Bridge):
     """``x + s * e`` with ``s`` uniform in 0..level for each moment and ``e`` standard normal."""
 
+    version = 2
+
     def __init__(self, config: Config):
         super().__init__()
         self.config, self.level = config, config.level

@@ -27,7 +27,7 @@ from ..datasets._disk import picture
 from ..encoders.autoencoder import STRIDE, Autoencoder, padded, read
 from ..errors import ConfigError, DataError, MissingExtra, nearest
 from . import BLENDS, Bridge, quantized, sample
-from ._structure import refuse_blind, structure
+from ._structure import ESTIMATED, refuse_blind, structure
 
 STEPS = 1000  # of the noise that is learned
 EDGES = 16  # channels that the edges of a picture are brought to at the latents' size
@@ -69,6 +69,7 @@ class Config:
 class Small(Bridge):
     """The denoiser works in latents; the autoencoder never learns."""
 
+    version = 2
     learned = True
     frozen = True
 
@@ -117,7 +118,7 @@ class Small(Bridge):
     def check(self) -> None:
         if self.config.image_prompt:
             read_prompt(self.config.image_prompt, (8, 8))
-        if self.config.estimator:
+        if self.config.structure in ESTIMATED:
             self._estimate()
 
     def prompt(self, ours: Moments) -> None:
@@ -163,8 +164,9 @@ class Small(Bridge):
     def redraw(self, pictures: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) in -1..1 -> 0..1."""
         c = self.config
+        whole = {"clip_sample": False} if c.scheduler == "ddim" else {}  # latents are not between -1 and 1
         scheduler = getattr(library(), SCHEDULERS[c.scheduler])(
-            num_train_timesteps=STEPS, beta_schedule="scaled_linear"
+            num_train_timesteps=STEPS, beta_schedule="scaled_linear", **whole
         )
         scheduler.set_timesteps(c.steps, device=pictures.device)
         begin = c.steps - max(1, round(c.strength * c.steps))
@@ -215,7 +217,7 @@ class Small(Bridge):
 
     def _structure(self, pictures: Tensor) -> Tensor:
         """What is told of pictures (B, 3, H, W) in -1..1, (B, K, H, W): edges, how near, or classes in colours."""
-        if not self.config.estimator:
+        if self.config.structure not in ESTIMATED:
             return outline(pictures)
         found = self._estimate()((pictures + 1) / 2)
         return found[:, :1] if self.config.structure == "depth" else found

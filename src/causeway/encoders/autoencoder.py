@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import ConfigError
 from . import Encoder
+from ._files import state
 
 STRIDE = 8  # of a latent, in pixels
 REACH = 3.0  # beyond which latents are bent back
@@ -144,6 +144,4 @@ def _state(folder: Path, half: str) -> dict[str, Tensor]:
     found = sorted(path for path in folder.glob(f"*{half}.*") if path.suffix in (".pth", ".pt", ".safetensors"))
     if not found:
         raise ConfigError(f"autoencoder: {folder} holds no *{half}.pth or *{half}.safetensors.")
-    safe = found[0].suffix == ".safetensors"
-    saved = load_file(found[0]) if safe else torch.load(found[0], weights_only=True, map_location="cpu")
-    return {name: value.float() for name, value in saved.items()}
+    return {name: value.float() for name, value in state(found[0]).items()}

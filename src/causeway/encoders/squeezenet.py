@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
 from . import Encoder
+from ._files import arrays
 
 FIRES = {2: (96, 16, 64), 3: (128, 16, 64), 4: (128, 32, 128), 5: (256, 32, 128)}  # number -> inputs, squeeze, expand
 FIRES |= {6: (256, 48, 192), 7: (384, 48, 192), 8: (384, 64, 256), 9: (512, 64, 256)}
@@ -68,9 +68,7 @@ class Trunk(nn.Module):
 
     def read(self, path: Path) -> None:
         """Take the weights of an ``.npz``. Raises ConfigError where it does not hold them."""
-        if not path.is_file():
-            raise ConfigError(f"weights: there is no file {path}. Give 'random' or the path of an .npz.")
-        with np.load(path) as arrays, torch.no_grad():
+        with arrays(path) as held, torch.no_grad():
             layers = {"conv1": self.first}
             for number, fire in self.fires.items():
                 assert isinstance(fire, Fire)
@@ -78,13 +76,13 @@ class Trunk(nn.Module):
                 layers[f"fire{number}__conv1x1_2"] = fire.small
                 layers[f"fire{number}__conv3x3_2"] = fire.large
             for name, layer in layers.items():
-                if f"{name}.w" not in arrays or arrays[f"{name}.w"].shape != tuple(layer.weight.shape):
+                if f"{name}.w" not in held or held[f"{name}.w"].shape != tuple(layer.weight.shape):
                     raise ConfigError(
                         f"{path} does not hold SqueezeNet 1.0: '{name}.w' is missing or of another shape."
                     )
-                layer.weight.copy_(torch.from_numpy(arrays[f"{name}.w"]))
+                layer.weight.copy_(torch.from_numpy(held[f"{name}.w"]))
                 assert layer.bias is not None
-                layer.bias.copy_(torch.from_numpy(arrays[f"{name}.b"]))
+                layer.bias.copy_(torch.from_numpy(held[f"{name}.b"]))
 
 
 class SqueezeNet(Encoder):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import ConfigError
 from . import Encoder
+from ._files import state
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 STAGES = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels and convolutions between poolings
@@ -66,8 +66,7 @@ class Vgg(Encoder):
     def _read(self, path: Path) -> None:
         if not path.is_file():
             raise ConfigError(f"weights: there is no file {path}. Give 'random' or the path of a state dict.")
-        safe = path.suffix == ".safetensors"
-        saved = load_file(path) if safe else torch.load(path, weights_only=True, map_location="cpu")
+        saved = state(path)
         wanted = self.features.state_dict()
         found = {name: saved[f"features.{name}"] for name in wanted if f"features.{name}" in saved}
         if any(name not in found or found[name].shape != value.shape for name, value in wanted.items()):

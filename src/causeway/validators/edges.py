@@ -10,16 +10,17 @@ from kornia.filters import gaussian_blur2d
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from . import Look, Validator
+from . import Limited, Look, Validator
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Limited):
     """How exact places are taken."""
 
     tolerance: float = 0.01  # blur, as a share of the picture's height; raising it forgives edges that move
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.tolerance <= 0.1:
             raise ConfigError(f"tolerance is a share above 0 and at most 0.1, not {self.tolerance}.")
 

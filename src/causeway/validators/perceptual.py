@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import Look, Validator
+from . import Limited, Look, Validator
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Limited):
     """What sees."""
 
     def build(self) -> "Perceptual":

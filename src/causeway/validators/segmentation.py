@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from ..estimators import CLASSES, Estimator
-from . import Look, Validator
+from . import Limited, Look, Validator
 
 LEAST = 0.01  # share of a picture that a class covers, before or after, for it to count
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Limited):
     """Which network."""
 
     model: str  # of transformers, for semantic segmentation: a folder that save_pretrained wrote, or a hub id

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from . import Look, Validator
+from . import Limited, Look, Validator
 
 PLACES = 256  # of a map, at most
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Limited):
     """What sees the parts."""
 
     def build(self) -> "Structure":
