@@ -121,6 +121,17 @@ def test_what_each_channel_carries_is_written_most_first(tmp_path: Path) -> None
     assert "the squared MMD of a Gaussian kernel" in page, "what a distance is"
 
 
+def test_a_stretch_that_nobody_asked_for_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = folder(tmp_path / "a", 0), folder(tmp_path / "b", 90, size=(64, 36))
+    quick = ["gap.resamples=10"]
+    cli_gap.gap(a, b, [*quick, *SIZE], folder=tmp_path / "out")
+    assert "another shape" not in capsys.readouterr().err
+    cli_gap.gap(a, b, quick, folder=tmp_path / "out")
+    said = capsys.readouterr().err
+    assert "a's pictures of 32x24 are brought to 256x144, another shape: picture.width=192 keeps theirs." in said
+    assert "b's pictures" not in said
+
+
 def test_a_format_that_is_named_is_not_guessed(tmp_path: Path) -> None:
     a, b = folder(tmp_path / "a", 0), folder(tmp_path / "b" / "pictures", 90).parent
     (b / "labels.csv").write_text("file,angle\n")  # of another format, as far as can be seen

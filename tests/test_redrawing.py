@@ -117,7 +117,9 @@ def test_stopped_half_way_the_same_command_goes_on(
     )
     capsys.readouterr()
     cli_gap.redraw(recordings / "source", tmp_path / "out", SIZE, bridge="conditions")
-    assert capsys.readouterr().out.endswith(" frames, in fog.\n"), "of the bridge's own setting"
+    printed = capsys.readouterr()
+    assert printed.out.endswith(" frames, in fog.\n"), "of the bridge's own setting"
+    assert " of 120 moments were redrawn before: going on." in printed.err
     assert len(read(tmp_path / "out").episodes) == 3 and 0 < sum(count) < 120
 
 

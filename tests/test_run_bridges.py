@@ -92,6 +92,8 @@ def test_bridges_are_learned_before_the_arms_that_use_them(planned: study.Study,
 
     rows_ = results.table(planned, planned.metrics)
     found = {(row.arm, row.metric): row for row in rows_}
+    files = [of(planned, "painted").folder / name for name in ("part.safetensors", "config.toml")]
+    assert files[0].stat().st_mode == files[1].stat().st_mode, "who may read one may read the other"
     left = found["painted", "cmmd"]
     assert left.direction == "lower" and left.unit == "x1000" and left.seeds == 1 and left.against is None
     assert found["none", "edges_changed"].measure.value == pytest.approx(0, abs=1e-6)
@@ -330,6 +332,7 @@ def test_pictures_stand_by_what_they_were_before(
     report.write(planned, results.table(planned, planned.metrics), tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "the source, as it was" in page and "the target, as it was" in page
+    assert "The gap that is to be closed" in page and page.count('<span class="verdict">') >= 5
     assert "half-sampling of pictures" in page and "stretches" not in page.lower()
     monkeypatch.setattr(splits, "told", lambda folder: {"source": "another word"})
     with pytest.raises(DataError, match="a page with its pictures needs those of before"):

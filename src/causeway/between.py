@@ -20,6 +20,7 @@ from .progress import say_once
 from .readings import Report
 
 CUT = 0.05  # by which shapes of pictures may differ
+Shape = tuple[float, float]  # of a picture after its crop: height, width
 SIZE = domain.Picture(height=144, width=256)  # of pictures that no run says the size of
 
 
@@ -69,7 +70,10 @@ def compare(
     picture = _size(asked.picture, known)
     tools = config.instruments(asked.gap)
     a, b = _crops(asked, one or asked_run)
-    sides = [_read(name, side, picture, cache) for name, side in (("a", a), ("b", b))]
+    read = [_read(name, side, picture, cache) for name, side in (("a", a), ("b", b))]
+    sides, shapes = [moments for moments, _ in read], [shape for _, shape in read]
+    if not known and asked.picture == SIZE:
+        _tell_a_stretch(shapes)
     if policy is not None:
         _refuse_others(policy, sides)
         for name, side in (("a", a), ("b", b)):
@@ -80,7 +84,7 @@ def compare(
         _tell_the_wrong_way(one, asked)
         redrawn = redraw.through(finished.bridge_of(one.folder), ours)
     elif through:
-        redrawn = _by_another(redrawn_as, through, a, sides[0], picture, cache)[ours.rows]
+        redrawn = _by_another(redrawn_as, through, shapes[0], sides[0], picture, cache)[ours.rows]
     report = measured(asked.gap, tools, ours, theirs, redrawn)
     if agent is not None and policy is not None:
         halves = Halves(ours, theirs, asked.gap.stretch_s, asked.gap.resamples)
@@ -123,13 +127,25 @@ def _crops(asked: Asked, one: run.Run | None) -> tuple[Side, Side]:
     return a, replace(asked.b, crop=theirs.crop) if plain[1] else asked.b
 
 
-def _read(name: str, side: Side, picture: domain.Picture, cache: Path) -> Moments:
-    read = domain.read(name, side.dataset.build(), side.crop, picture, 1, cache)
-    return domain.first(read, side.episodes, name)
+def _read(name: str, side: Side, picture: domain.Picture, cache: Path) -> tuple[Moments, Shape]:
+    """The moments of a side, and the shape of its pictures before they are resized."""
+    dataset = side.dataset.build()
+    read = domain.read(name, dataset, side.crop, picture, 1, cache)
+    return domain.first(read, side.episodes, name), remaining(dataset, side.crop)
+
+
+def _tell_a_stretch(shapes: Sequence[Shape]) -> None:
+    """Nobody said how large pictures are to be: say so where that changes what they look like."""
+    for name, (height, width) in zip("ab", shapes):
+        if abs(width * SIZE.height / (height * SIZE.width) - 1) > CUT:
+            say_once(
+                f"{name}'s pictures of {width:.0f}x{height:.0f} are brought to {SIZE.width}x{SIZE.height}, another "
+                f"shape: picture.width={round(SIZE.height * width / height)} keeps theirs."
+            )
 
 
 def _by_another(
-    name: str, folder: Path, a: Side, ours: Moments, picture: domain.Picture, cache: Path
+    name: str, folder: Path, shape: Shape, ours: Moments, picture: domain.Picture, cache: Path
 ) -> NDArray[np.uint8]:
     dataset: Any = config.component("dataset", {"name": name, "root": str(folder)}).build()
     frames = domain.read("through", dataset, Crop(), picture, 1, cache).frames
@@ -138,13 +154,13 @@ def _by_another(
             f"{folder} holds {len(frames)} moments, but a holds {len(ours.frames)}: each stands for one of those, "
             "in their order."
         )
-    _tell_another_cut(folder, dataset, a)
+    _tell_another_cut(folder, dataset, shape)
     return frames
 
 
-def _tell_another_cut(folder: Path, dataset: Dataset, a: Side) -> None:
+def _tell_another_cut(folder: Path, dataset: Dataset, ours: Shape) -> None:
     """Pictures are brought to one size: where theirs were cut otherwise, what changed would be where things are."""
-    ours, theirs = remaining(a.dataset.build(), a.crop), remaining(dataset, Crop())
+    theirs = remaining(dataset, Crop())
     if abs(ours[0] * theirs[1] / (ours[1] * theirs[0]) - 1) > CUT:
         say_once(
             f"{folder} holds pictures of {theirs[1]:.0f}x{theirs[0]:.0f}, which a's of {ours[1]:.0f}x{ours[0]:.0f} "

@@ -30,7 +30,10 @@ def save(folder: Path, part: nn.Module, target: Domain) -> None:
     head = {"spec": spec._asdict(), "names": names._asdict(), "rate_hz": rate_hz, "kept": kept}
     weights = {name: value.detach().cpu().contiguous() for name, value in part.state_dict().items()}
     with whole(folder / "part.safetensors") as temporary:
+        temporary.touch()
+        rights = temporary.stat().st_mode
         save_file(weights, temporary, metadata={name: json.dumps(value) for name, value in head.items()})
+        temporary.chmod(rights)  # safetensors keeps a file from all but its owner
 
 
 def load(folder: Path, method: Any) -> nn.Module:

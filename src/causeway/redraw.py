@@ -87,6 +87,8 @@ def _make(
     with open(frames, "r+b" if told["done"] else "w+b") as file:
         reserve(file.fileno(), size * len(moments))
         with counted("redrawing", len(moments), "moments") as advance:
+            if told["done"]:
+                say_once(f"{told['done']} of {len(moments)} moments were redrawn before: going on.")
             advance(told["done"])
 
             def put(part: NDArray[np.int64], redrawn: NDArray[np.uint8]) -> None:

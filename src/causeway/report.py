@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import tomli_w
 from markupsafe import Markup
 
-from . import film, findings, gallery, plots, readings, run
+from . import film, findings, gallery, gap_page, plots, readings, run
 from .disk import whole
 from .findings import Finding, Tested, runs_of
 from .page import command, render
@@ -100,6 +100,9 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "settings": _settings(study, tested, point),
         "command": command(),
         "bridges": {p.arm for p in study.runs if p.run.measured},
+        "ground": _ground(study, order),
+        "figure": gap_page.figure,
+        "within": gap_page.within,
         "eyes": sorted({readings.load(p.run.folder / "gap.npz").encoder for p in study.runs if p.run.measured}),
     }
     if found:
@@ -109,6 +112,12 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
             page |= gallery.hang(study, tested, found, order)._asdict()
     with whole(path) as temporary:
         temporary.write_text(render("report.html", page), encoding="utf-8")
+
+
+def _ground(study: Study, order: list[str]) -> list[gap_page.Line]:
+    """How wide the gap is that bridges are to close, beside its noise floor: as the first arm's run has it."""
+    runs = sorted((p for p in study.runs if p.run.measured), key=lambda p: order.index(p.arm))
+    return gap_page.lines(readings.load(runs[0].run.folder / "gap.npz")) if runs else []
 
 
 def _numbers(study: Study, rows: Sequence[Row], found: Finding, order: list[str]) -> dict[str, Any]:
