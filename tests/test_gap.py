@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,17 @@ def test_settings_that_measure_nothing_are_refused() -> None:
     for wrong in ({"pictures": 1}, {"resamples": 3}, {"stretch_s": 0.0}):
         with pytest.raises(ConfigError, match="needs pictures of 2 or more"):
             Comparison(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_way_that_words_say_is_compared_with_how_pictures_of_length_one_moved() -> None:
+    a = np.array([[2.0, 0, 0, 5], [0, 3, 1, 0]], np.float32)  # two moments of two cameras, vectors of two numbers
+    c = np.array([[0.0, 7, 0, 5], [0, 1, 0, 2]], np.float32)
+    way = np.array([-0.6, 0.8], np.float32)
+    halves: Any = SimpleNamespace(of_ours=lambda number: np.array([number(np.array([True, False]))]))
+    found = gap._worded(a, c, way, halves)
+    turned = (-1 * -0.6 + 1 * 0.8) / np.sqrt(2)  # from (1, 0) to (0, 1)
+    assert found.value == pytest.approx((turned + 0 + 0 + turned) / 4)
+    assert found.drawn[0] == pytest.approx(turned / 2) and found.bounds == (-1, 1)
 
 
 def test_directional_is_the_cosine_with_the_way_from_a_to_b(moments: Callable[..., Moments]) -> None:

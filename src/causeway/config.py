@@ -147,6 +147,7 @@ def readings(own: Iterable[str] = ()) -> list[str]:
         *(f"{name}_closed" for name in distances),
         *(f"{name}_changed" for name in judged),
         "directional",
+        "directional_words",
         "flicker",
     ]
 

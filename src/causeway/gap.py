@@ -76,6 +76,8 @@ def compare(
     changed = c.changed if c else {}
     if c is not None:
         readings.append(_directional(a.vectors, b.vectors, c.vectors, halves))
+        if tools.encoder.way is not None:
+            readings.append(_worded(a.vectors, c.vectors, tools.encoder.way, halves))
     for name, each in changed.items():
         known = f"{name}_changed", tools.validators[name].version, "lower", tools.validators[name].unit, BOUNDS
         readings.append(Reading(*known, float(each.mean()), halves.of_ours(partial(mean_of, each))))
@@ -168,6 +170,22 @@ def _directional(a: Rows, b: Rows, c: Rows, halves: Halves) -> Reading:
 
     value = along(np.ones(len(a), bool), np.ones(len(b), bool))
     return Reading("directional", 1, "higher", "", (-1.0, 1.0), value, halves.of_both(along))
+
+
+def _worded(a: Rows, c: Rows, way: NDArray[np.float32], halves: Halves) -> Reading:
+    """The directional similarity of Gal et al. (2022): the mean cosine of how a picture's vector, of length 1, moved
+    with the ``way`` (D,) that words say, of the N moments of A and their V cameras."""
+    start, end = (rows.reshape(len(rows), -1, len(way)) for rows in (a, c))
+    moved = _unit(end) - _unit(start)
+    each = (_unit(moved) @ way).mean(1)
+    value = float(each.mean())
+    return Reading("directional_words", 1, "higher", "", (-1.0, 1.0), value, halves.of_ours(partial(mean_of, each)))
+
+
+def _unit(rows: Rows) -> Rows:
+    """Rows of length 1, but those of length 0."""
+    found: Rows = rows / np.linalg.norm(rows, axis=-1, keepdims=True).clip(1e-12)
+    return found
 
 
 def _flicker(ours: Moments, redrawn: NDArray[np.uint8], halves: Halves) -> Reading | None:

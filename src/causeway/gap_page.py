@@ -104,7 +104,8 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path, ranked: S
     report, ours, theirs, redrawn = compared
     table = lines(report)
     lead = next((line for name in LEADS for line in table if line.name == name), table[0])
-    flicker, directional = (report.readings.get(name) for name in ("flicker", "directional"))
+    named = ("flicker", "directional", "directional_words")
+    flicker, directional, worded = (report.readings.get(name) for name in named)
     order = np.argsort(report.channels)[::-1]
     shares = report.channels[order].cumsum()
     page: dict[str, Any] = {
@@ -122,6 +123,7 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path, ranked: S
         "kept": [] if redrawn is None else [_kept(name, report, ours, redrawn) for name in report.changed],
         "flicker": flicker.measure if flicker else None,
         "directional": directional.measure if directional else None,
+        "worded": worded.measure if worded else None,
         "acted": {name: each.measure for name, each in report.readings.items() if name in ACTED},
         "half": int(np.searchsorted(shares, 0.5)) + 1 if len(shares) and shares[-1] > 0 else 0,
         "channels": [(int(each), float(100 * report.channels[each])) for each in order[:CHANNELS]],

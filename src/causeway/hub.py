@@ -1,9 +1,25 @@
 """Models of transformers, from a folder that save_pretrained wrote or from the hub, which keeps what it downloaded."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError, MissingExtra
+
+
+@contextmanager
+def quiet(logging: Any) -> Iterator[None]:
+    """Without bars, and with no more than errors, from a library whose ``logging`` is made as transformers' is."""
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def library(who: str, extra: str = "dino") -> Any:
@@ -34,8 +50,11 @@ def model(kind: str, name: str, who: str, extra: str = "dino") -> Any:
 
 
 def _had(named: Any, name: str, who: str, **settings: Any) -> Any:
+    from transformers.utils import logging
+
     try:
-        return named.from_pretrained(name, local_files_only=Path(name).is_dir(), **settings)
+        with quiet(logging):
+            return named.from_pretrained(name, local_files_only=Path(name).is_dir(), **settings)
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"{who} cannot load '{name}' by {named.__name__}: it is neither the folder of one, as save_pretrained "

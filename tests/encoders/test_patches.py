@@ -7,6 +7,7 @@ import torch
 import transformers
 from torch.nn.functional import interpolate
 
+import foundations
 from causeway.encoders import Look, clip, dino
 from causeway.errors import ConfigError
 
@@ -27,6 +28,39 @@ def test_clip_sees_what_transformers_says_it_sees(tmp_path: Path) -> None:
     assert torch.allclose(look.maps[1][:, :, 2, 3], expected.hidden_states[2][:, 1 + 2 * 4 + 3], atol=1e-5)
     large = Look(made, interpolate(pictures, (64, 96), mode="bicubic").clamp(0, 1))
     assert (large.vectors - look.vectors).abs().max() < 0.3 * look.vectors.abs().max(), "at its own size whatever it is"
+
+
+def test_clip_says_the_way_between_words(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    settings = transformers.CLIPConfig(
+        text_config={
+            **clip.TINY,
+            "projection_dim": 12,
+            "vocab_size": 300,
+            "bos_token_id": 256,
+            "eos_token_id": 257,
+            "pad_token_id": 257,
+        },
+        vision_config={**clip.TINY, "projection_dim": 12, "image_size": 32, "patch_size": 8},
+        projection_dim=12,
+    )
+    saved = transformers.CLIPModel(settings).eval()
+    saved.save_pretrained(tmp_path / "clip")
+    foundations.words(tmp_path / "clip").save_pretrained(tmp_path / "clip")
+    ends = {"words_a": "a photo", "words_b": "a rendering of a road"}
+    made = clip.Config(str(tmp_path / "clip"), **ends).build()
+    tokens = foundations.words(tmp_path / "words")
+    with torch.no_grad():
+        parts = [saved.text_model(**tokens(each, return_tensors="pt")).pooler_output for each in ends.values()]
+        a, b = (saved.text_projection(each)[0] for each in parts)
+    way = b / b.norm() - a / a.norm()
+    assert made.way is not None and torch.allclose(torch.from_numpy(made.way), way / way.norm(), atol=1e-5)
+    assert clip.Config(str(tmp_path / "clip")).build().way is None
+    with pytest.raises(ConfigError, match="may be 75 tokens long, not 80"):
+        clip.Config(str(tmp_path / "clip"), words_a="x" * 80, words_b="x").build()
+    for wrong in ({"words_a": "x"}, ends | {"weights": "random"}):
+        with pytest.raises(ConfigError, match="words_a and words_b"):
+            clip.Config(**{"weights": "clip", **wrong})
 
 
 def test_dino_sees_what_transformers_says_it_sees(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from .. import hub
 from ..errors import ConfigError
 
 SCHEDULERS = {
@@ -201,15 +202,12 @@ class Untuned(Foundation):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what diffusers says of each picture, such as that an autoencoder goes to float32 and back."""
-    from diffusers.utils import logging
+    """Without what libraries say of each file and picture, as that an autoencoder goes to float32 and back."""
+    import diffusers
+    import transformers
 
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
+    with hub.quiet(diffusers.utils.logging), hub.quiet(transformers.utils.logging):
         yield
-    finally:
-        logging.set_verbosity(before)
 
 
 def repeated(told: Told, count: int) -> Told:

@@ -22,6 +22,7 @@ class Encoder(nn.Module, ABC):
     name: str  # the network and its layers, in a few words for a table
     layers: tuple[str, ...]  # of the maps, shallow first
     smallest: int = 1  # pixels of a side that it can see
+    way: NDArray[np.float32] | None = None  # (D,), of length 1: from A to B among the vectors, where words say it
 
     @abstractmethod
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
