@@ -20,8 +20,12 @@ TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.
 def foundation(model: str, controlnet: str, scheduler: str, precision: str, tune: str) -> Foundation:
     """The frozen foundation model ``model``, perhaps with a ControlNet; raises ConfigError where that cannot be had."""
     diffusers = library(*(["peft"] if tune == "lora" else []))
-    kind = TYPES[precision]
-    with quiet(), _found("model", model) as local:
+    with quiet():
+        return _read(diffusers, model, controlnet, scheduler, TYPES[precision])
+
+
+def _read(diffusers: Any, model: str, controlnet: str, scheduler: str, kind: torch.dtype) -> Foundation:
+    with _found("model", model) as local:
         index = diffusers.DiffusionPipeline.load_config(model, local_files_only=local)
     parts: dict[str, Any] = {name: None for name, what in index.items() if what == [None, None]}  # left out, as a T5
     if "safety_checker" in index:
@@ -36,7 +40,7 @@ def foundation(model: str, controlnet: str, scheduler: str, precision: str, tune
             raise ConfigError(f"bridge 'diffusion': '{model}' is a {known}, which takes no ControlNet: leave it out.")
         with _found("controlnet", controlnet) as local:
             parts["controlnet"] = diffusers.AutoModel.from_pretrained(controlnet, dtype=kind, local_files_only=local)
-    with quiet(), _found("model", model) as local:
+    with _found("model", model) as local:
         pipe = load.from_pretrained(model, dtype=kind, local_files_only=local, **parts)
     name = type(pipe).__name__
     family = next((each for each in FAMILIES if name in (each.pipeline, each.controlled)), Other)
