@@ -88,6 +88,8 @@ def digest(folder: Path) -> str:
 
 def reason(error: RuntimeError) -> str:
     """The last line of what torch says of weights that do not fit, in brackets, as much of it as is of use."""
+    if " autoencoder." in str(error) or '"autoencoder.' in str(error):
+        return "(It holds another autoencoder than its settings name: name the one that it was made with.)"
     said = str(error).split("\n\t")[-1].strip()
     return f"({said[:REASON]}{' ...' if len(said) > REASON else ''})"
 

@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from causeway import parts
 from causeway.bridges import colors, cut, fourier, noise, small, style
 from causeway.bridges._networks import Generator, Patches
 from causeway.bridges._structure import structure
@@ -176,6 +177,17 @@ def test_small_pulls_towards_the_domain_by_guidance() -> None:
         made.net = Nothing()
         made(torch.zeros(1, 1, 3, 16, 16, dtype=torch.uint8))
         assert len(made.net.told) == asked, "half of four steps"
+
+
+def test_another_autoencoder_is_named_as_the_reason() -> None:
+    other = tiny()
+    other.autoencoder = autoencoder.Autoencoder(4)
+    with pytest.raises(RuntimeError) as caught:
+        tiny().load_state_dict(other.state_dict())
+    assert "name the one that it was made with" in parts.reason(caught.value)
+    with pytest.raises(RuntimeError) as caught:
+        tiny().load_state_dict(tiny(structure="segmentation", estimator="/no/such").state_dict())
+    assert "autoencoder" not in parts.reason(caught.value)
 
 
 def test_an_estimator_is_not_asked_where_the_structure_needs_none() -> None:
