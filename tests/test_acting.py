@@ -64,7 +64,12 @@ def test_what_redrawing_changes_of_what_it_does(moments: Callable[..., Moments])
     assert plain == {"policy_before", "policy_floor"}
 
 
-def test_the_command_asks_a_run(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+def test_the_command_asks_a_run(
+    file: Path,  # noqa: F811
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     file.write_text(STUDY + TAKEN)
     planned = study.plan(file, tmp_path / "s", (), recordings, tmp_path / "cache")
     study.carry_out(planned, arms=["plain", "painted", "behind"])
@@ -75,6 +80,9 @@ def test_the_command_asks_a_run(file: Path, tmp_path: Path, recordings: Path) ->
     assert {"policy_changed", "policy_error", "policy", "cmmd_closed"} <= set(readings(tmp_path / "out"))
     cli_gap.gap(*sides, quick, through=painted, policy=behind, folder=tmp_path / "behind")
     assert readings(tmp_path / "behind") == readings(tmp_path / "out"), "what redraws its own camera has no part in it"
+    assert "was trained on pictures cut by" not in capsys.readouterr().err
+    cli_gap.gap(*sides, ["b.crop.top=0.25", *quick], policy=plain, folder=tmp_path / "cut")
+    assert f"{plain} was trained on pictures cut by Crop(top=0.0" in capsys.readouterr().err
     assert "What the policy would do" in (tmp_path / "out" / "gap.html").read_text()
     with pytest.raises(ConfigError, match=r"pictures have one size, but the runs were made for .* 48x32"):
         cli_gap.gap(*sides, ["picture.height=40", *quick], policy=plain, folder=tmp_path / "out")

@@ -1,12 +1,16 @@
 """``causeway redraw``: datasets in another look that keep actions, state and time."""
 
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from causeway import cli_gap, finished, redraw, study
 from causeway.bridges import conditions
+from causeway.cache import Crop
+from causeway.data import Moments
 from causeway.datasets import lerobot
 from causeway.errors import ConfigError, DataError
 from causeway.redrawing import conditions as words
@@ -142,6 +146,54 @@ def test_what_it_wrote_is_compared_and_a_bridge_given_its_own_look_is_told(
     assert "already has" not in capsys.readouterr().err
     cli_gap.gap(*sides[::-1], quick, through=painted, folder=tmp_path / "other")
     assert f"gives pictures the look of {sides[1]}, which a already has" in capsys.readouterr().err
+
+
+def test_a_run_s_bridge_is_judged_as_the_run_sees_and_by_the_limit_that_is_told(
+    file: Path,  # noqa: F811
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file.write_text(STUDY)
+    eyes = ["gap.encoder={ name = 'pixels', rows = 3, columns = 2 }"]
+    planned = study.plan(file, tmp_path / "s", eyes, recordings, tmp_path / "cache")
+    study.carry_out(planned, arms=["painted"])
+    painted, looked = of(planned, "painted").folder, []
+    plain = finished.judges_of
+    monkeypatch.setattr(finished, "judges_of", lambda *named: looked.append(named[1]) or plain(*named))
+    for number, (setting, stays) in enumerate((("{ name = 'edges', most = 1e-9 }", "120"), ("edges", "0"))):
+        cli_gap.redraw(recordings / "source", tmp_path / str(number), [f"validator={setting}"], bridge=str(painted))
+        said = capsys.readouterr().err
+        assert f"{stays} of 120 redrawn moments changed too much" in said
+        assert number or "Validators see by pixels" in said
+    assert (looked[0].rows, looked[0].columns) == (3, 2)
+    own = ["validator=edges", "gap.encoder.name=pixels", "gap.encoder.rows=5"]
+    cli_gap.redraw(recordings / "source", tmp_path / "own", own, bridge=str(painted))
+    assert looked[-1].rows == 5
+
+
+def test_pictures_cut_otherwise_than_a_policy_knows_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sides = [SimpleNamespace(crop=Crop()), SimpleNamespace(crop=Crop(top=0.5))]
+    e = SimpleNamespace(experiment=SimpleNamespace(source=sides[0], target=sides[1]))
+    monkeypatch.setattr(finished, "open_run", lambda folder: e)
+    for crop in (Crop(), Crop(top=0.5)):
+        finished.tell_another_crop(Path("cut"), crop, "these are")
+    assert not capsys.readouterr().err
+    finished.tell_another_crop(Path("cut"), Crop(top=0.2), "these are")
+    assert "cut was trained on pictures cut by Crop(top=0.5" in capsys.readouterr().err
+
+
+def test_another_version_of_a_bridge_redraws_anew(moments: Callable[..., Moments], tmp_path: Path) -> None:
+    class Newer(conditions.Conditions):
+        version = 7
+
+    made, newer = conditions.Config().build(), Newer(conditions.Config())
+    for bridge, files in ((made, 1), (made, 1), (newer, 2)):
+        redraw.kept(bridge, moments(4), tmp_path, "word")
+        assert len(list(tmp_path.glob("*.redrawn"))) == files
 
 
 def test_folders_that_hold_no_bridge(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
