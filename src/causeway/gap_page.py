@@ -143,7 +143,7 @@ def figure(value: float) -> str:
     """Three significant digits."""
     if math.isnan(value):
         return "–"
-    plain = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    plain = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
     return plain.replace("-", "−")
 
 
