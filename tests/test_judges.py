@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
+from causeway import finished
 from causeway.agent import Agent
 from causeway.agreement import Names
 from causeway.data import Moments, Spec
@@ -74,6 +75,14 @@ def test_a_limit_that_is_told_is_not_learned(recorded: Moments) -> None:
     for module in (edges, structure):
         with pytest.raises(ConfigError, match="0 or more, not -1"):
             module.Config(most=-1)
+
+
+def test_another_version_of_a_validator_judges_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = edges.Config(), pixels.Config(), ""
+    word = finished.judges_of(*asked)[1]
+    assert finished.judges_of(*asked)[1] == word != finished.judges_of(edges.Config(most=0.3), *asked[1:])[1]
+    monkeypatch.setattr(edges.Edges, "version", 9)
+    assert finished.judges_of(*asked)[1] != word
 
 
 def test_the_threshold_is_the_95th_percentile(recorded: Moments) -> None:
