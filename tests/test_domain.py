@@ -223,3 +223,18 @@ def test_no_chunk_reaches_into_a_block_that_is_held_back(moments: Make) -> None:
     train, tune, test = domain.split(recorded, 0.2, 0.2, block_s=10.0)
     held = {*tune.rows, *test.rows}
     assert not any({*range(row, row + 25)} & held for row in train.rows)
+
+
+def test_test_pictures_that_are_learned_from_are_told(
+    moments: Callable[..., Moments], capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, test = moments(300), moments(40, seed=9)
+    agreement.tell_twins("target", train, test)
+    assert not capsys.readouterr().err
+    frames = test.frames.copy()
+    frames[[3, 7]] = train.frames[[290, 11]].clip(1, None) - 1 * (np.arange(48) % 2).astype(np.uint8)  # saved anew
+    frames[5] = train.frames[20].clip(4, None) - 4
+    agreement.tell_twins("target", train, replace(test, frames=frames))
+    assert "[target] 2 of 40 test pictures are all but the same" in capsys.readouterr().err
+    agreement.tell_twins("target", train.select(np.arange(100)), replace(test, frames=frames))
+    assert "[target] 1 of 40 test pictures" in capsys.readouterr().err, "of those that are learned from"

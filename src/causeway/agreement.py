@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from .data import Domain, Moments, Spec
 from .datasets import Dataset
 from .errors import DataError
 from .pairs import other_units
 from .progress import say_once
+
+CHUNK = 256  # pictures at once
+THUMBNAIL = 16  # pixels of a side
 
 
 class Names(NamedTuple):
@@ -29,6 +33,28 @@ def refuse_overlap(name: str, train: Dataset, test: Dataset) -> None:
             f"[{name}] dataset and test_dataset share {len(both)} episodes of {train.root}, such as "
             f"'{min(both)}'. Leave test_dataset out to hold some back, or select others."
         )
+
+
+def tell_twins(name: str, train: Moments, test: Moments) -> None:
+    """Say how many test pictures are learned from as well, whatever their files are called: a mean difference below one
+    grey level is what saving a picture anew makes."""
+    learned, tested = (_thumbnails(side) for side in (train, test))
+    nearest = [torch.cdist(part, learned, p=1).amin(1) for part in torch.split(tested, CHUNK)]
+    twins = int((torch.cat(nearest) / tested.shape[1] < 1).sum())
+    if twins:
+        say_once(
+            f"[{name}] {twins} of {len(tested)} test pictures are all but the same as pictures that are learned from: "
+            "what is measured on them is no test."
+        )
+
+
+def _thumbnails(side: Moments) -> torch.Tensor:
+    """(N, D) grey levels of the pictures of N moments, small."""
+    parts = []
+    for rows in np.array_split(side.rows, max(1, len(side.rows) // CHUNK)):
+        pictures = torch.from_numpy(np.ascontiguousarray(side.frames[rows])).float().mean(2)
+        parts.append(torch.nn.functional.adaptive_avg_pool2d(pictures, THUMBNAIL).flatten(1))
+    return torch.cat(parts)
 
 
 def shared(one: Dataset, other: Dataset) -> set[str]:

@@ -104,6 +104,8 @@ def build(
         agreement.refuse_overlap(name, dataset, other)
         test = read(name, other, config.crop, picture, horizon, cache, decode, history)
         agreement.refuse_other_kind(name, recorded, test)
+        if decode and not demonstrated:  # pictures alone, which may lie in several folders under several names
+            agreement.tell_twins(name, train, test)
     if demonstrated and source is not None and config.simulator is None and (not len(test) or test.actions is None):
         raise DataError(
             f"[{name}] there is nothing to test on: it needs a simulator, or recordings with actions as test_dataset, "
