@@ -145,7 +145,10 @@ def test_what_it_wrote_is_compared_and_a_bridge_given_its_own_look_is_told(
     assert "48 × 32" in page and "by_what_it_wrote" not in page and "through out" in page
     assert "already has" not in capsys.readouterr().err
     cli_gap.gap(*sides[::-1], quick, through=painted, folder=tmp_path / "other")
-    assert f"gives pictures the look of {sides[1]}, which a already has" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"gives pictures the look of {sides[1]}, which a already has" in said and "learned from" not in said
+    cli_gap.gap(*sides, quick, through=painted, folder=tmp_path / "own")
+    assert f"{painted} learned from {sides[0]}, all or in part" in capsys.readouterr().err
 
 
 def test_a_run_s_bridge_is_judged_as_the_run_sees_and_by_the_limit_that_is_told(

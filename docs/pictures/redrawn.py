@@ -11,7 +11,11 @@ import strips
 
 from causeway import crossing, finished, redraw, run, running
 
-ARMS = {"published diffusion": "published-s0", "adain_steady": "adain_steady-s0", "latents_steady": "latents_steady-s0"}
+ARMS = {
+    "published diffusion": "published-s0",
+    "adain_steady": "adain_steady-s0",
+    "latents_freer_steady": "latents_freer_steady-s0",
+}
 PLACES = np.array([20, 75, 130, 190, 250])
 BEFORE = 4  # frames that each is redrawn after
 

@@ -81,7 +81,7 @@ def compare(
     ours, theirs = (chosen(side, asked.gap.pictures) for side in sides)
     redrawn = None
     if one is not None:
-        _tell_the_wrong_way(one, asked)
+        _tell_what_it_knows(one, asked)
         redrawn = redraw.through(finished.bridge_of(one.folder), ours)
     elif through:
         redrawn = _by_another(redrawn_as, through, shapes[0], sides[0], picture, cache)[ours.rows]
@@ -93,11 +93,18 @@ def compare(
     return Compared(report, ours, theirs, redrawn)
 
 
-def _tell_the_wrong_way(one: run.Run, asked: Asked) -> None:
-    """A bridge redraws one side in the look of the other: say so where it is given what it is to look like."""
-    _, theirs = run.crossed_sides(one.experiment)
-    if theirs.dataset is not None and agreement.same_place(asked.a.dataset.root, theirs.dataset.root):
-        say_once(f"{one.folder} gives pictures the look of {theirs.dataset.root}, which a already has.")
+def _tell_what_it_knows(one: run.Run, asked: Asked) -> None:
+    """A bridge redraws one side in the look of the other: say so where it is given what it is to look like, and where
+    it learned from what it is given."""
+    ours, theirs = (side.dataset for side in run.crossed_sides(one.experiment))
+    given = asked.a.dataset.root
+    if theirs is not None and agreement.same_place(given, theirs.root):
+        say_once(f"{one.folder} gives pictures the look of {theirs.root}, which a already has.")
+    elif ours is not None and agreement.same_place(given, ours.root):
+        say_once(
+            f"{one.folder} learned from {given}, all or in part: its study measured it on what was held back, this is "
+            "no such test."
+        )
 
 
 def _refuse_others(policy: Path, sides: Sequence[Moments]) -> None:
