@@ -29,8 +29,9 @@ class Names(NamedTuple):
 def refuse_overlap(name: str, train: Dataset, test: Dataset) -> None:
     """What is trained on cannot be the test."""
     if both := shared(train, test):
+        what = "episodes" if min(both) in {episode.name for episode in train.episodes} else "pictures"
         raise DataError(
-            f"[{name}] dataset and test_dataset share {len(both)} episodes of {train.root}, such as "
+            f"[{name}] dataset and test_dataset share {len(both)} {what} of {train.root}, such as "
             f"'{min(both)}'. Leave test_dataset out to hold some back, or select others."
         )
 
@@ -58,10 +59,10 @@ def _thumbnails(side: Moments) -> torch.Tensor:
 
 
 def shared(one: Dataset, other: Dataset) -> set[str]:
-    """The names of episodes that both hold, where they lie in one folder."""
+    """What both hold, episodes or single pictures, where they lie in one folder."""
     if not same_place(one.root, other.root):
         return set()
-    return {episode.name for episode in one.episodes} & {episode.name for episode in other.episodes}
+    return one.holds() & other.holds()
 
 
 def same_place(one: str, other: str) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from causeway import agreement
 from causeway.datasets import images
 from causeway.errors import ConfigError, DataError
 
@@ -53,6 +54,8 @@ def test_some_files_are_kept_and_edges_cut(tmp_path: Path) -> None:
     Image.fromarray(np.arange(6, dtype=np.uint8).repeat(8).reshape(6, 8)).save(tmp_path / "on_1.png")
     rows = next(images.Config(str(tmp_path), files="on_1.png", top=0.34, bottom=0.17).build().frames(0))
     assert rows[0, :, 0, 0].tolist() == [2, 3, 4]
+    later = images.Config(str(tmp_path), files="on_2*").build()
+    assert not agreement.shared(made, later) and agreement.shared(made, whole) == made.holds()
     with pytest.raises(DataError, match="has no picture whose name matches 'of_'"):
         images.Config(str(tmp_path), files="of_").build()
     for top, bottom in ((-0.1, 0.0), (0.6, 0.4)):

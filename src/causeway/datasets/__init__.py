@@ -84,6 +84,10 @@ class Dataset(ABC):
     def decoded(self, episode: int, start: int) -> Iterator[NDArray[np.uint8]]:
         """What ``frames`` yields. Raises ``Fault``, in the words of ``faults`` where one of them is the reason."""
 
+    def holds(self) -> set[str]:
+        """What no other part of its folder may hold, for this to be a test of what learns from that: its episodes."""
+        return {episode.name for episode in self.episodes}
+
     def encoded(self, episode: int) -> Iterator[tuple[bytes, ...]] | None:
         """The same pictures as the V JPEG or PNG files they are stored in; None when they are not files."""
         return None

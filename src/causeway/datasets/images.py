@@ -73,11 +73,13 @@ class Images(Dataset):
         self._settings = repr((config.select, config.rate_hz, config.files, *self._cut))
         none = f"has no picture whose name matches '{config.files}'" if any(found) else _NONE
         self.faults = () if self._files else (none,)
-        names = [f"{_name(root, files[0].parent)} {config.files}".strip() for files in self._files]
         self.episodes = tuple(
-            Episode(name, np.arange(len(files)) / self.rate_hz, *_nothing(len(files)))
-            for name, files in zip(names, self._files)
+            Episode(_name(root, files[0].parent), np.arange(len(files)) / self.rate_hz, *_nothing(len(files)))
+            for files in self._files
         )
+
+    def holds(self) -> set[str]:
+        return {f"{file.parent.name}/{file.name}" for files in self._files for file in files}
 
     def decoded(self, episode: int, start: int) -> Iterator[NDArray[np.uint8]]:
         for file in self._files[episode][start:]:
