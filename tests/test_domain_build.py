@@ -116,6 +116,15 @@ def test_recordings_for_the_test_are_none_of_those_trained_on(tmp_path: Path) ->
     assert len(build(tmp_path, build(tmp_path), dataset=seen, test_dataset=rest).test) == 60, "two parts of one folder"
 
 
+def test_pictures_under_another_name_are_none_of_those_learned_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = domain.Config(dataset=Drives(), test_dataset=Drives("copied"))
+    for decode, told in ((False, False), (True, True)):  # blank pictures are all the same
+        domain.build("target", asked, SMALL, 1, tmp_path, 0, build(tmp_path), decode=decode, demonstrated=False)
+        assert ("120 of 120 test pictures are all but the same" in capsys.readouterr().err) == told
+
+
 @pytest.mark.parametrize("blind", [False, True])
 def test_a_target_with_nothing_to_test_on_is_refused(blind: bool, tmp_path: Path) -> None:
     other = Drives("others")
