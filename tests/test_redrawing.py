@@ -213,6 +213,8 @@ def test_what_cannot_be_redrawn(tmp_path: Path, recordings: Path) -> None:  # no
     for place in (source, source / "inside", recordings):
         with pytest.raises(DataError, match="is the dataset itself, or lies in it, or holds it"):
             cli_gap.redraw(source, place, SIZE, bridge="conditions")
+    with pytest.raises(ConfigError, match=r"^redraw has no setting 'episodes'\. Known: bridge, crop, dataset"):
+        cli_gap.redraw(source, tmp_path / "out", ["episodes=2"], bridge="conditions")
     with pytest.raises(ConfigError, match="Say what redraws"):
         cli_gap.redraw(source, tmp_path / "out")
     with pytest.raises(ConfigError, match="that one has to be learned"):

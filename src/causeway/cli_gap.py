@@ -56,7 +56,7 @@ def _asked(a: Path, b: Path, settings: Sequence[str]) -> Any:
         config.override(tree, item)
     for side, path in (("a", a), ("b", b)):
         _guess(tree[side], path)
-    return config.structure(between.Asked, tree, "")
+    return config.structure(between.Asked, tree, "", "gap")
 
 
 def _guess(tree: config.Tree, path: Path) -> None:
@@ -113,7 +113,7 @@ def redraw(
         config.override(tree, item)
     _guess(tree, dataset)
     quick = {} if named else tree.pop("bridge", {})  # of a run's own bridge
-    asked = config.structure(redrawing.Asked, tree, "")
+    asked = config.structure(redrawing.Asked, tree, "", "redraw")
     words = redrawing.conditions(vary or ())
     episodes, frames = redrawing.write(asked, Path(bridge), destination, words, data, cache, workers, quick)
     own = getattr(asked.bridge, "condition", "") if named else ""  # what it redraws in, told no other

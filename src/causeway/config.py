@@ -165,9 +165,10 @@ def metrics(own: Any) -> dict[str, Any]:
     return {name: component("metric", table, f"metrics.{name}").build() for name, table in tables.items()}
 
 
-def structure(cls: type[T], table: Any, where: str) -> T:
-    """Build the dataclass ``cls`` from a table: unknown keys and wrong types are refused by name."""
-    section = f"[{where}]" if where else "The experiment"
+def structure(cls: type[T], table: Any, where: str, whole: str = "The experiment") -> T:
+    """Build the dataclass ``cls`` from a table: unknown keys and wrong types are refused by name, ``whole`` where the
+    table lies in no other."""
+    section = f"[{where}]" if where else whole
     if not isinstance(table, dict):
         raise ConfigError(f"{section} must be a table of settings, not {table!r}.")
     known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
