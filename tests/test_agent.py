@@ -234,6 +234,9 @@ class Anything:
     def __init__(self, *episodes: str):
         self.episodes = [Episode(name, *[np.zeros((2, 1), np.float32)] * 3) for name in episodes]
 
+    def holds(self) -> set[str]:
+        return {episode.name for episode in self.episodes}
+
     def build(self) -> "Anything":
         return self
 
