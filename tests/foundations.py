@@ -19,6 +19,16 @@ from causeway.bridges.diffusion import Diffusion
 
 Tiny = Callable[..., Diffusion]
 WIDTHS = (16, 32)  # of U-Nets
+PACKED = {  # of FLUX's transformer and those made like it
+    "patch_size": 1,
+    "in_channels": 16,
+    "num_layers": 1,
+    "num_single_layers": 1,
+    "attention_head_dim": 16,
+    "num_attention_heads": 2,
+    "joint_attention_dim": 16,
+    "axes_dims_rope": (4, 4, 8),
+}
 ATTENDS = {
     "block_out_channels": WIDTHS,
     "layers_per_block": 1,
@@ -124,15 +134,8 @@ def three(folder: Path) -> Path:
 def flux(folder: Path) -> Path:
     """FLUX.1, with a tiny T5."""
     made = diffusers.FluxTransformer2DModel(
-        patch_size=1,
-        in_channels=16,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=16,
+        **PACKED,
         pooled_projection_dim=16,
-        axes_dims_rope=(4, 4, 8),
         guidance_embeds=True,
     )
     return saved(
@@ -254,14 +257,7 @@ def chroma(folder: Path) -> Path:
     """Chroma, of which diffusers' AutoPipeline knows nothing."""
     torch.manual_seed(0)
     made = diffusers.ChromaTransformer2DModel(
-        patch_size=1,
-        in_channels=16,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=16,
-        axes_dims_rope=(4, 4, 8),
+        **PACKED,
         approximator_num_channels=8,
         approximator_hidden_dim=16,
         approximator_layers=1,

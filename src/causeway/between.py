@@ -141,10 +141,15 @@ def _read(name: str, side: Side, picture: domain.Picture, cache: Path) -> tuple[
     return domain.first(read, side.episodes, name), remaining(dataset, side.crop)
 
 
+def _alike(one: Shape, other: Shape) -> bool:
+    """Whether pictures are as wide for their height."""
+    return abs(one[1] * other[0] / (one[0] * other[1]) - 1) <= CUT
+
+
 def _tell_a_stretch(shapes: Sequence[Shape]) -> None:
     """Nobody said how large pictures are to be: say so where that changes what they look like."""
     for name, (height, width) in zip("ab", shapes):
-        if abs(width * SIZE.height / (height * SIZE.width) - 1) > CUT:
+        if not _alike((height, width), (SIZE.height, SIZE.width)):
             say_once(
                 f"{name}'s pictures of {width:.0f}x{height:.0f} are brought to {SIZE.width}x{SIZE.height}, another "
                 f"shape: picture.width={round(SIZE.height * width / height)} keeps theirs."
@@ -168,7 +173,7 @@ def _by_another(
 def _tell_another_cut(folder: Path, dataset: Dataset, ours: Shape) -> None:
     """Pictures are brought to one size: where theirs were cut otherwise, what changed would be where things are."""
     theirs = remaining(dataset, Crop())
-    if abs(ours[0] * theirs[1] / (ours[1] * theirs[0]) - 1) > CUT:
+    if not _alike(ours, theirs):
         say_once(
             f"{folder} holds pictures of {theirs[1]:.0f}x{theirs[0]:.0f}, which a's of {ours[1]:.0f}x{ours[0]:.0f} "
             "do not fit: if they were cut when they were redrawn, cut a's likewise, such as a.crop.top=0.27."

@@ -161,8 +161,7 @@ def _directional(a: Rows, b: Rows, c: Rows, halves: Halves) -> Reading:
     Directional similarity (Gal et al. 2022) with B's pictures for the text; CLIP's where CLIP is the encoder. A picture
     that stays where it was went nowhere: 0.
     """
-    moved = c - a
-    moved /= np.linalg.norm(moved, axis=1, keepdims=True).clip(1e-12)
+    moved = _unit(c - a)
 
     def along(i: NDArray[np.bool_], j: NDArray[np.bool_]) -> float:
         way = b[j].mean(0) - a[i].mean(0)

@@ -76,6 +76,9 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
     """Write the page of ``study``, whose table is ``rows``, from what is done so far."""
     tested = [Tested(p, p.run.traces) for p in study.runs if p.run.driven]
     found, order = findings.find(study, rows), findings.arms(study)
+    measured = [p for p in study.runs if p.run.measured]
+    reports = [readings.load(p.run.folder / "gap.npz") for p in measured]
+    first = min(zip(measured, reports), key=lambda pair: order.index(pair[0].arm), default=None)
     closed = any(p.run.experiment.target.simulator is not None for p in study.runs)  # driven, not along recordings
     lead, numbers = findings.headline(study, found)
     point = found.point if found else ""
@@ -96,14 +99,14 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "ways": sorted({way for each in ended for way in each.counts}, key=_way),
         "action": findings.action(study, found, tested) if found else "",
         "errors": _errors(tested, point, order, findings.action(study, found, tested) if found else ""),
-        "curves": _curves([*tested, *(Tested(p, []) for p in study.runs if p.run.measured)], point, order, closed),
+        "curves": _curves([*tested, *(Tested(p, []) for p in measured)], point, order, closed),
         "settings": _settings(study, tested, point),
         "command": command(),
-        "bridges": {p.arm for p in study.runs if p.run.measured},
-        "ground": _ground(study, order),
+        "bridges": {p.arm for p in measured},
+        "ground": gap_page.lines(first[1]) if first else [],  # before any bridge: the same in all
         "figure": gap_page.figure,
         "within": gap_page.within,
-        "eyes": sorted({readings.load(p.run.folder / "gap.npz").encoder for p in study.runs if p.run.measured}),
+        "eyes": sorted({each.encoder for each in reports}),
     }
     if found:
         page |= _numbers(study, rows, found, order) | {"redrawn": gallery.crossed(study, order)}
@@ -112,12 +115,6 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
             page |= gallery.hang(study, tested, found, order)._asdict()
     with whole(path) as temporary:
         temporary.write_text(render("report.html", page), encoding="utf-8")
-
-
-def _ground(study: Study, order: list[str]) -> list[gap_page.Line]:
-    """How wide the gap is that bridges are to close, beside its noise floor: as the first arm's run has it."""
-    runs = sorted((p for p in study.runs if p.run.measured), key=lambda p: order.index(p.arm))
-    return gap_page.lines(readings.load(runs[0].run.folder / "gap.npz")) if runs else []
 
 
 def _numbers(study: Study, rows: Sequence[Row], found: Finding, order: list[str]) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from . import Dataset, Episode, Fault, _disk, existing
 from ._select import keep
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-_NONE = "holds no picture: none of its files ends as pictures do"
 BESIDE = (".txt", ".md", ".db")  # that lie beside pictures and say nothing of them
 
 
@@ -71,8 +70,11 @@ class Images(Dataset):
         self._files = [files for files in matching if files]
         self._cut = config.top, config.bottom
         self._settings = repr((config.select, config.rate_hz, config.files, *self._cut))
-        none = f"has no picture whose name matches '{config.files}'" if any(found) else _NONE
-        self.faults = () if self._files else (none,)
+        self.faults = ()
+        if not any(found):
+            self.faults = ("holds no picture: none of its files ends as pictures do",)
+        elif not self._files:
+            self.faults = (f"has no picture whose name matches '{config.files}'",)
         self.episodes = tuple(
             Episode(_name(root, files[0].parent), np.arange(len(files)) / self.rate_hz, *_nothing(len(files)))
             for files in self._files
