@@ -36,6 +36,32 @@ def test_long_episodes_are_decoded_in_parts(dataset: Dataset, tmp_path: Path, mo
     np.testing.assert_array_equal(cached(dataset, 24, 32, Crop(), tmp_path / "two"), whole)
 
 
+def test_some_alone_are_decoded_where_no_more_are_asked_for(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = np.concatenate([np.array(views(5 + i, 2, seed=i)) for i in range(3)]).transpose(0, 1, 4, 2, 3)
+    rows = np.array([1, 2, 4, 5, 9, 17])  # along the end of an episode, of 5, 6 and 7 moments, and of nothing at all
+    asked: list[tuple[int, int]] = []
+    frames = type(dataset).frames
+
+    def counted(self: Dataset, episode: int, start: int = 0) -> Iterator[Any]:
+        asked.append((episode, start))
+        return frames(self, episode, start)
+
+    monkeypatch.setattr(type(dataset), "frames", counted)
+    some = cached(dataset, 24, 32, Crop(), tmp_path, rows)
+    assert some.shape == every.shape
+    np.testing.assert_array_equal(some[rows], every[rows])
+    assert not np.delete(some, rows, 0).any() and sorted(asked) == [(0, 1), (0, 4), (1, 0), (1, 4), (2, 6)]
+    cached(dataset, 24, 32, Crop(), tmp_path, rows)
+    assert len(asked) == 5  # kept
+    np.testing.assert_array_equal(cached(dataset, 24, 32, Crop(), tmp_path, rows[:2])[rows[:2]], every[rows[:2]])
+    whole = cached(dataset, 24, 32, Crop(), tmp_path, np.arange(18))
+    np.testing.assert_array_equal(whole, every)
+    asked.clear()
+    assert cached(dataset, 24, 32, Crop(), tmp_path, rows[:3]).filename == whole.filename and not asked  # type: ignore[attr-defined]
+
+
 def test_it_is_made_once(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = np.array(cached(dataset, 12, 16, Crop(), tmp_path / "cache"))
 

@@ -99,7 +99,7 @@ def test_folders_that_cannot_be_compared(tmp_path: Path) -> None:
     none.mkdir()
     with pytest.raises(DataError, match=r"none is in no format that causeway knows\. It is empty"):
         cli_gap.gap(a, none, SIZE, folder=tmp_path / "out")
-    with pytest.raises(DataError, match="by_another holds 23 moments, but a holds 24"):
+    with pytest.raises(DataError, match="by_another holds 23 moments \(cameras: 1\), but a holds 24"):
         cli_gap.gap(a, a, SIZE, through=folder(tmp_path / "by_another", 0, count=23), folder=tmp_path / "out")
     with pytest.raises(ConfigError, match=r"\[gap\] has no setting 'resample'. Did you mean 'resamples'"):
         cli_gap.gap(a, a, ["gap.resample=3"], folder=tmp_path / "out")

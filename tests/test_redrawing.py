@@ -43,6 +43,19 @@ def test_every_episode_once_for_each_condition(tmp_path: Path, recordings: Path)
     assert looks[1].mean() < looks[0].mean(), "fog at night is darker than rain by day"
 
 
+def test_the_first_episodes_alone(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    cli_gap.redraw(recordings / "source", tmp_path / "all", bridge="conditions", vary=["weather=rain"])
+    cli_gap.redraw(recordings / "source", tmp_path / "two", ["episodes=2"], bridge="conditions", vary=["weather=rain"])
+    every, two = read(tmp_path / "all"), read(tmp_path / "two")
+    assert [episode.name for episode in two.episodes] == ["0 rain", "1 rain"]
+    for number, episode in enumerate(two.episodes):
+        assert np.array_equal(episode.actions, every.episodes[number].actions)  # type: ignore[arg-type]
+        assert all(np.array_equal(a, b) for a, b in zip(two.frames(number), every.frames(number), strict=True))
+    for asked, said in (("4", r"asks for 4, but there are only 3"), ("0", "asks for 0: 1 is the fewest")):
+        with pytest.raises(DataError, match=rf"^\[dataset\] episodes {said}"):
+            cli_gap.redraw(recordings / "source", tmp_path / "no", [f"episodes={asked}"], bridge="identity")
+
+
 def test_pictures_keep_their_size_unless_another_is_asked_for(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
     own = next(read(recordings / "source").frames(0)).shape[1:3]
     for number, (asked, expected) in enumerate(
@@ -213,8 +226,8 @@ def test_what_cannot_be_redrawn(tmp_path: Path, recordings: Path) -> None:  # no
     for place in (source, source / "inside", recordings):
         with pytest.raises(DataError, match="is the dataset itself, or lies in it, or holds it"):
             cli_gap.redraw(source, place, SIZE, bridge="conditions")
-    with pytest.raises(ConfigError, match=r"^redraw has no setting 'episodes'\. Known: bridge, crop, dataset"):
-        cli_gap.redraw(source, tmp_path / "out", ["episodes=2"], bridge="conditions")
+    with pytest.raises(ConfigError, match=r"^redraw has no setting 'limit'\. Known: bridge, crop, dataset"):
+        cli_gap.redraw(source, tmp_path / "out", ["limit=2"], bridge="conditions")
     with pytest.raises(ConfigError, match="Say what redraws"):
         cli_gap.redraw(source, tmp_path / "out")
     with pytest.raises(ConfigError, match="that one has to be learned"):

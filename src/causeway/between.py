@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import acting, agreement, config, domain, finished, parts, redraw, run
-from .cache import Crop, remaining
+from .cache import Crop, cached, remaining
 from .data import Moments
 from .datasets import Dataset
 from .errors import ConfigError, DataError
@@ -70,21 +70,25 @@ def compare(
     picture = _size(asked.picture, known)
     tools = config.instruments(asked.gap)
     a, b = _crops(asked, one or asked_run)
-    read = [_read(name, side, picture, cache) for name, side in (("a", a), ("b", b))]
-    sides, shapes = [moments for moments, _ in read], [shape for _, shape in read]
+    datasets = [side.dataset.build() for side in (a, b)]
+    sides = [_blank(name, of, side, picture, cache) for name, of, side in zip("ab", datasets, (a, b))]
+    shapes = [remaining(of, side.crop) for of, side in zip(datasets, (a, b))]
     if not known and asked.picture == SIZE:
         _tell_a_stretch(shapes)
     if policy is not None:
         _refuse_others(policy, sides)
         for name, side in (("a", a), ("b", b)):
             finished.tell_another_crop(policy, side.crop, f"{name} is")
-    ours, theirs = (chosen(side, asked.gap.pictures) for side in sides)
+    ours, theirs = (
+        domain.shown(chosen(blank, asked.gap.pictures), of, side.crop, cache)
+        for of, blank, side in zip(datasets, sides, (a, b))
+    )
     redrawn = None
     if one is not None:
         _tell_what_it_knows(one, asked)
         redrawn = redraw.through(finished.bridge_of(one.folder), ours)
     elif through:
-        redrawn = _by_another(redrawn_as, through, shapes[0], sides[0], picture, cache)[ours.rows]
+        redrawn = _by_another(redrawn_as, through, shapes[0], ours, cache)
     report = measured(asked.gap, tools, ours, theirs, redrawn)
     if agent is not None and policy is not None:
         halves = Halves(ours, theirs, asked.gap.stretch_s, asked.gap.resamples)
@@ -134,11 +138,9 @@ def _crops(asked: Asked, one: run.Run | None) -> tuple[Side, Side]:
     return a, replace(asked.b, crop=theirs.crop) if plain[1] else asked.b
 
 
-def _read(name: str, side: Side, picture: domain.Picture, cache: Path) -> tuple[Moments, Shape]:
-    """The moments of a side, and the shape of its pictures before they are resized."""
-    dataset = side.dataset.build()
-    read = domain.read(name, dataset, side.crop, picture, 1, cache)
-    return domain.first(read, side.episodes, name), remaining(dataset, side.crop)
+def _blank(name: str, dataset: Dataset, side: Side, picture: domain.Picture, cache: Path) -> Moments:
+    """The moments of a side, of which no picture is decoded yet: few may be looked at."""
+    return domain.first(domain.read(name, dataset, side.crop, picture, 1, cache, decode=False), side.episodes, name)
 
 
 def _alike(one: Shape, other: Shape) -> bool:
@@ -156,18 +158,17 @@ def _tell_a_stretch(shapes: Sequence[Shape]) -> None:
             )
 
 
-def _by_another(
-    name: str, folder: Path, shape: Shape, ours: Moments, picture: domain.Picture, cache: Path
-) -> NDArray[np.uint8]:
+def _by_another(name: str, folder: Path, shape: Shape, ours: Moments, cache: Path) -> NDArray[np.uint8]:
     dataset: Any = config.component("dataset", {"name": name, "root": str(folder)}).build()
-    frames = domain.read("through", dataset, Crop(), picture, 1, cache).frames
-    if frames.shape != ours.frames.shape:
+    count, cameras = sum(map(len, dataset.episodes)), len(dataset.cameras)
+    if (count, cameras) != ours.frames.shape[:2]:
         raise DataError(
-            f"{folder} holds {len(frames)} moments, but a holds {len(ours.frames)}: each stands for one of those, "
-            "in their order."
+            f"{folder} holds {count} moments (cameras: {cameras}), but a holds {len(ours.frames)} (cameras: "
+            f"{ours.frames.shape[1]}): each stands for one of those, in their order."
         )
     _tell_another_cut(folder, dataset, shape)
-    return frames
+    height, width = ours.frames.shape[3:]
+    return cached(dataset, height, width, Crop(), cache, ours.rows)[ours.rows]
 
 
 def _tell_another_cut(folder: Path, dataset: Dataset, ours: Shape) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,25 +75,32 @@ def remaining(dataset: Dataset, crop: Crop) -> tuple[float, float]:
     return lower - upper, right - left
 
 
-def cached(dataset: Dataset, height: int, width: int, crop: Crop, folder: Path) -> NDArray[np.uint8]:
+def cached(
+    dataset: Dataset, height: int, width: int, crop: Crop, folder: Path, rows: NDArray[np.int64] | None = None
+) -> NDArray[np.uint8]:
     """All frames of ``dataset`` in order, (M, V, 3, height, width), as a map of a file that may exceed memory.
 
     The file ``folder/KEY.frames`` is made once for each (fingerprint, size, crop); beside it ``KEY.json`` says what it
     is. It counts only when both are there and whole: a killed build is begun again. While one process makes it, others
-    wait. Raises DataError for a picture that cannot be read, or when the disk is full.
+    wait. Of some ascending ``rows`` alone, unless all are there already, a file is made in which the others are black
+    and take no room. Raises DataError for a picture that cannot be read, or when the disk is full.
     """
     shape = (sum(len(episode) for episode in dataset.episodes), len(dataset.cameras), 3, height, width)
     if not shape[0]:
         raise DataError(f"{dataset.root} holds no moments.")
     said = {"fingerprint": dataset.fingerprint(), "shape": list(shape), "crop": str(crop), "version": VERSION}
-    key = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
-    frames, label = folder / f"{key}.frames", folder / f"{key}.json"
+    frames, label = _files(folder, said)
+    if rows is not None and len(rows) == shape[0]:
+        rows = None
+    if rows is not None and not _whole(frames, label, shape):
+        said["rows"] = hashlib.sha256(rows.tobytes()).hexdigest()
+        frames, label = _files(folder, said)
     if not _whole(frames, label, shape):
         with room_in(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            with exclusive(folder / f"{key}.lock", wait=True):
+            with exclusive(frames.with_suffix(".lock"), wait=True):
                 if not _whole(frames, label, shape):
-                    _make(dataset, shape, crop, frames)
+                    _make(dataset, shape, crop, frames, rows)
                     temporary = label.with_suffix(".json.partial")
                     temporary.write_text(json.dumps({**said, "root": dataset.root}, indent=2), encoding="utf-8")
                     os.replace(temporary, label)
@@ -133,17 +140,27 @@ def _clouds(dataset: Dataset) -> NDArray[np.float16] | None:
     return np.concatenate(clouds, dtype=np.float16)
 
 
+def _files(folder: Path, said: dict[str, Any]) -> tuple[Path, Path]:
+    """Where the frames that are ``said`` lie, and where that is said."""
+    key = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+    return folder / f"{key}.frames", folder / f"{key}.json"
+
+
 def _whole(frames: Path, label: Path, shape: tuple[int, ...]) -> bool:
     return label.is_file() and frames.is_file() and frames.stat().st_size == int(np.prod(shape))
 
 
-def _make(dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path) -> None:
+def _make(dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path, rows: NDArray[np.int64] | None) -> None:
     partial = frames.with_suffix(".frames.partial")
     file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
-        reserve(file, int(np.prod(shape)))
-        with counted(f"decoding {dataset.root}", shape[0], "frames") as advance, ThreadPoolExecutor(THREADS) as pool:
-            jobs = [pool.submit(_decode, dataset, part, shape, crop, file) for part in _parts(dataset)]
+        if rows is None:
+            reserve(file, int(np.prod(shape)))
+        else:
+            os.truncate(file, int(np.prod(shape)))
+        wanted = np.arange(shape[0]) if rows is None else rows
+        with counted(f"decoding {dataset.root}", len(wanted), "frames") as advance, ThreadPoolExecutor(THREADS) as pool:
+            jobs = [pool.submit(_decode, dataset, part, shape, crop, file) for part in _parts(dataset, wanted)]
             try:
                 for job in as_completed(jobs):
                     advance(job.result())
@@ -158,13 +175,16 @@ def _make(dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path) ->
         os.close(file)
 
 
-def _parts(dataset: Dataset) -> Iterator[_Part]:
-    row = 0
+def _parts(dataset: Dataset, rows: NDArray[np.int64]) -> Iterator[_Part]:
+    """The unbroken stretches of ``rows``, none of two episodes or longer than PART."""
+    before = 0
     for number, episode in enumerate(dataset.episodes):
-        for start in range(0, len(episode), PART):
-            stop = min(start + PART, len(episode))
-            yield _Part(number, start, stop, row)
-            row += stop - start
+        own = rows[slice(*np.searchsorted(rows, (before, before + len(episode))))]
+        for run in np.split(own, np.flatnonzero(np.diff(own) > 1) + 1):
+            for part in (run[start : start + PART] for start in range(0, len(run), PART)):
+                start = int(part[0]) - before
+                yield _Part(number, start, start + len(part), int(part[0]))
+        before += len(episode)
 
 
 def _decode(dataset: Dataset, part: _Part, shape: tuple[int, ...], crop: Crop, file: int) -> int:

@@ -147,6 +147,13 @@ def read(
     return moments(dataset, frames, horizon, history)
 
 
+def shown(blank: Moments, dataset: Dataset, crop: Crop, cache: Path) -> Moments:
+    """Moments that were read without decoding, with their own pictures now; those between them are black."""
+    height, width = blank.frames.shape[3:]
+    frames = cached(dataset, height, width, crop, cache, blank.rows)
+    return replace(blank, frames=frames[: len(blank.frames)])
+
+
 def digest(recorded: Moments) -> str:
     """A word that changes with what was recorded, in names, times and numbers: not with where it lies, nor pixels."""
     counts = np.bincount(recorded.episode, minlength=len(recorded.episode_names)).tolist()
@@ -162,6 +169,8 @@ def first(recorded: Moments, episodes: int | str, name: str) -> Moments:
     """The moments of the first ``episodes`` episodes, and nothing of the others."""
     if episodes == "all":
         return recorded
+    if int(episodes) < 1:
+        raise DataError(f"[{name}] episodes asks for {episodes}: 1 is the fewest.")
     if int(episodes) > len(recorded.episode_names):
         raise DataError(f"[{name}] episodes asks for {episodes}, but there are only {len(recorded.episode_names)}.")
     end = int(np.searchsorted(recorded.episode, int(episodes)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class Asked:
     """What is redrawn, and how."""
 
     dataset: Any = None  # what is redrawn
+    episodes: int | Literal["all"] = "all"  # how many of its episodes, the first ones
     bridge: Any = field(default_factory=weather.Config)  # what redraws, where no run of one is named
     validator: Any | tuple[Any, ...] = None  # has redrawn pictures whose content changed too much stay; or a list
     witness: str = ""  # a policy's run that has pictures stay where it would act otherwise on the redrawn one
@@ -87,7 +88,9 @@ def write(
             raise ConfigError(f"--vary: this bridge knows no '{others[0]}'. It knows {known}.")
         bridge.vary(*condition.split("+"))  # which refuses what does not go together, before anything is done
     place = cache or destination.parent / "cache"
-    recorded = domain.read("dataset", dataset, crop, picture, 1, place)
+    blank = domain.read("dataset", dataset, crop, picture, 1, place, decode=False)
+    recorded = domain.shown(domain.first(blank, asked.episodes, "dataset"), dataset, crop, place)
+    episodes = dataset.episodes[: len(recorded.episode_names)]
     if asked.validator is not None:
         say_once(f"Validators see by {config.dump(gap)['encoder']['name']}: gap.encoder names another.")
     judges, judged = finished.judges_of(asked.validator, gap.encoder, asked.witness)
@@ -103,13 +106,13 @@ def write(
             said = f"{word} {judged} {condition}"
             frames = redraw.kept(bridge, recorded, place, said, judges, workers, condition)
             begin = 0
-            for episode in dataset.episodes:
+            for episode in episodes:
                 own = frames[begin : begin + len(episode)]
                 named = replace(episode, name=f"{episode.name} {condition}".strip())
                 recorder.add(named, _views(own))
                 advance(len(episode))
                 begin += len(episode)
-    return len(dataset.episodes) * max(1, len(varied)), total
+    return len(episodes) * max(1, len(varied)), total
 
 
 def _bridge(
