@@ -71,6 +71,19 @@ def test_what_is_not_eight_bits_of_colour_is_made_so(tmp_path: Path) -> None:
     assert frames == [[128] * 3, [100, 50, 25], [90] * 3]
 
 
+def test_cameras_of_twelve_bits_fill_the_dark_end_of_sixteen(tmp_path: Path) -> None:
+    for name, grey in enumerate((0, 2048 + 15, 4095, 5000)):  # the last is beyond white
+        Image.fromarray(np.full((4, 4), grey, np.uint16)).save(tmp_path / f"{name}.png")
+    Image.new("L", (4, 4), 90).save(tmp_path / "4.png")  # eight bits are eight bits
+    dark, bright = (images.Config(str(tmp_path), bits=bits).build() for bits in (16, 12))
+    assert [frame[0, 0, 0, 0] for frame in bright.frames(0)] == [0, 128, 255, 255, 90]
+    assert [frame[0, 0, 0, 0] for frame in dark.frames(0)] == [0, 8, 15, 19, 90]
+    assert dark.fingerprint() != bright.fingerprint()
+    for bits in (7, 17):
+        with pytest.raises(ConfigError, match=f"bits must be 8 to 16, not {bits}"):
+            images.Config(str(tmp_path), bits=bits)
+
+
 def test_floating_numbers_have_no_white(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "0.tiff")
     with pytest.raises(DataError, match=r"its numbers are floating: nobody knows which one is white"):

@@ -22,20 +22,21 @@ def fingerprint(root: Path, files: Iterable[Path], settings: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def picture(source: Path | bytes) -> NDArray[np.uint8]:
-    """A picture file as (H, W, 3) RGB. Raises DataError when any part of it cannot be read."""
+def picture(source: Path | bytes, bits: int = 16) -> NDArray[np.uint8]:
+    """A picture file as (H, W, 3) RGB; where it has 16 bits, white is the largest number of ``bits``. Raises DataError
+    when any part of it cannot be read."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return np.asarray(_plain(image).convert("RGB"))
+            return np.asarray(_plain(image, bits).convert("RGB"))
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error... on broken files
         reason = str(error).replace(repr(str(source)), "").strip() if isinstance(source, Path) else ""
         raise DataError(f"cannot be read ({reason or 'the picture file is broken'})") from error
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _plain(image: Image.Image, bits: int) -> Image.Image:
     """The picture in eight bits, and what shows through it on black: Pillow would cut off one and drop the other."""
     if image.mode.startswith("I;16") or image.mode == "I":
-        return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+        return Image.fromarray((np.asarray(image).clip(0, 2**bits - 1) >> bits - 8).astype(np.uint8))
     if image.mode == "F":
         raise ValueError("its numbers are floating: nobody knows which one is white; save it in 8 or 16 bits")
     if "A" in image.getbands() or "transparency" in image.info:

@@ -38,6 +38,7 @@ class Config:
     files: str = ""  # keep the pictures whose names match, such as "on_1[345]*.jpg"; "" keeps all
     top: float = 0.0  # share that is cut off the upper edge, where another folder's pictures were cut already
     bottom: float = 0.0  # and off the lower edge
+    bits: int = 16  # that files of 16 bits use: 12 for cameras whose numbers end at 4095
     rate_hz: float = 10.0  # pictures a second: for clips, and for how far apart pictures count as independent
 
     def __post_init__(self) -> None:
@@ -45,6 +46,8 @@ class Config:
             raise ConfigError(f"rate_hz must be above 0, not {self.rate_hz}.")
         if min(self.top, self.bottom) < 0 or self.top + self.bottom >= 1:
             raise ConfigError(f"top and bottom are shares and must leave some, not {self.top} and {self.bottom}.")
+        if not 8 <= self.bits <= 16:
+            raise ConfigError(f"bits must be 8 to 16, not {self.bits}.")
 
     def read(self) -> "Images":
         path = Path(self.root)
@@ -68,8 +71,8 @@ class Images(Dataset):
         found = [_pictures(folder) for folder, chosen in zip(folders, kept) if chosen]
         matching = [[file for file in files if fnmatch(file.name, config.files or "*")] for files in found]
         self._files = [files for files in matching if files]
-        self._cut = config.top, config.bottom
-        self._settings = repr((config.select, config.rate_hz, config.files, *self._cut))
+        self._cut, self._bits = (config.top, config.bottom), config.bits
+        self._settings = repr((config.select, config.rate_hz, config.files, *self._cut, config.bits))
         self.faults = ()
         if not any(found):
             self.faults = ("holds no picture: none of its files ends as pictures do",)
@@ -86,7 +89,7 @@ class Images(Dataset):
     def decoded(self, episode: int, start: int) -> Iterator[NDArray[np.uint8]]:
         for file in self._files[episode][start:]:
             try:
-                picture = _disk.picture(file)
+                picture = _disk.picture(file, self._bits)
                 top, bottom = (round(share * len(picture)) for share in self._cut)
                 yield picture[None, top : len(picture) - bottom]
             except DataError as error:
