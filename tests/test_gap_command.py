@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from causeway import cli_gap, gap_page, progress
+from causeway.datasets import lerobot
 from causeway.errors import ConfigError, DataError
 from causeway.evaluate import Measure
+from recordings import write_lerobot
 
 SIZE = ["picture.height=24", "picture.width=32", "gap.resamples=20"]
 
@@ -47,6 +49,22 @@ def test_where_there_is_no_gap_none_is_said_to_be_closed(tmp_path: Path) -> None
     cli_gap.gap(a, twin, [*SIZE, "gap.stretch_s=0.3"], through=again, folder=tmp_path / "out")
     page = (tmp_path / "out" / "gap.html").read_text()
     assert "No gap is shown by" in page and "again closes" not in page
+
+
+def test_no_more_is_decoded_than_is_looked_at(tmp_path: Path) -> None:
+    """Of folders of folders, the first one alone, and of that eight pictures: 0 1, 7 8, 14 15, 22 23."""
+    a, b, c = (tmp_path / name for name in "abc")
+    for side, tint in ((a, 0), (b, 90), (c, 80)):
+        for number in range(2 if side != c else 1):
+            folder(side / f"drive{number}", tint + number)
+    asked = [*SIZE, "gap.stretch_s=0.1", "gap.pictures=8", "a.episodes=1", "b.episodes=1"]
+    cli_gap.gap(a, b, asked, through=c, folder=tmp_path / "whole")
+    for side in (a, b, c):
+        for number in (2, 6, 9, 13, 16, 21):
+            (side / "drive0" / f"{number}.png").write_bytes(b"broken")
+    cli_gap.gap(a, b, asked, through=c, folder=tmp_path / "some")
+    assert readings(tmp_path / "some") == readings(tmp_path / "whole")
+    assert readings(tmp_path / "some")["frechet"]["pictures_a"] == "8"
 
 
 def test_what_was_cut_otherwise_is_told(
@@ -99,8 +117,13 @@ def test_folders_that_cannot_be_compared(tmp_path: Path) -> None:
     none.mkdir()
     with pytest.raises(DataError, match=r"none is in no format that causeway knows\. It is empty"):
         cli_gap.gap(a, none, SIZE, folder=tmp_path / "out")
-    with pytest.raises(DataError, match="by_another holds 23 moments \(cameras: 1\), but a holds 24"):
+    with pytest.raises(DataError, match=r"by_another holds 23 moments \(cameras: 1\), but a holds 24"):
         cli_gap.gap(a, a, SIZE, through=folder(tmp_path / "by_another", 0, count=23), folder=tmp_path / "out")
+    two = tmp_path / "two"
+    write_lerobot(two, cameras=("front", "rear"))
+    many = sum(len(episode) for episode in lerobot.Config(str(two)).build().episodes)
+    with pytest.raises(DataError, match=rf"two holds {many} moments \(cameras: 2\), but a holds {many} \(cameras: 1\)"):
+        cli_gap.gap(folder(tmp_path / "as_many", 0, count=many), a, SIZE, through=two, folder=tmp_path / "out")
     with pytest.raises(ConfigError, match=r"\[gap\] has no setting 'resample'. Did you mean 'resamples'"):
         cli_gap.gap(a, a, ["gap.resample=3"], folder=tmp_path / "out")
     with pytest.raises(DataError, match="There is no folder"):
