@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from causeway import finished
+from causeway import finished, progress
 from causeway.agent import Agent
 from causeway.agreement import Names
 from causeway.data import Moments, Spec
 from causeway.encoders import Look, pixels
 from causeway.errors import ConfigError, DataError
-from causeway.judges import Likeness, Witness, lost
+from causeway.judges import Judge, Likeness, Witness, lost
 from causeway.validators import Validator, edges, structure
 
 NAMES = Names(("speed",), ("steering",), ("front",))
@@ -24,6 +24,13 @@ class Mean(Validator):
 
     def forward(self, before: Look, after: Look) -> Tensor:
         return (after.pictures - before.pictures).mean((1, 2, 3)).abs()
+
+
+class Lighter(Judge):
+    """The same, of which nothing is learned but from neighbours."""
+
+    def changes(self, moments: Moments, after: np.ndarray) -> np.ndarray:
+        return np.abs(after.astype(float) - moments.frames[moments.rows]).mean((1, 2, 3, 4)) / 255
 
 
 class Bright(Agent):
@@ -42,10 +49,10 @@ class Bright(Agent):
 
 @pytest.fixture
 def recorded(moments: Callable[..., Moments]) -> Moments:
-    """Two episodes of 40 moments that grow lighter, by a level a moment."""
+    """Two episodes of 40 moments that grow lighter, by a level a moment, the second from where it is brighter."""
     both = moments(80)
-    step = np.arange(80)[:, None, None, None, None] % 40
-    frames = np.broadcast_to(step + 20, both.frames.shape).astype(np.uint8)
+    step = (np.arange(80) % 40 + np.repeat([20, 120], 40))[:, None, None, None, None]
+    frames = np.broadcast_to(step, both.frames.shape).astype(np.uint8)
     episode, time_s = np.repeat([0, 1], 40), np.tile(np.arange(40) / 10, 2)
     return replace(both, frames=frames, episode=episode, time_s=time_s, state=np.ones((80, 1), np.float32))
 
@@ -88,10 +95,29 @@ def test_another_version_of_a_validator_judges_anew(monkeypatch: pytest.MonkeyPa
 def test_the_threshold_is_the_95th_percentile(recorded: Moments) -> None:
     level = np.cumsum(np.arange(40) % 40) // 8 % 200  # ever larger steps
     frames = np.broadcast_to(np.tile(level, 2)[:, None, None, None, None], recorded.frames.shape).astype(np.uint8)
-    judge = Likeness(Mean(), pixels.Config().build())
+    judge = Lighter("lighter")
     judge.calibrate(replace(recorded, frames=frames))
     steps = np.abs(frames[5:40, 0, 0, 0, 0].astype(float) - frames[:35, 0, 0, 0, 0]) / 255
     assert judge.most == pytest.approx(np.quantile(np.tile(steps, 2), 0.95), rel=0.03)
+
+
+def test_a_limit_tells_pictures_from_others(
+    recorded: Moments, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of loose pictures those half a second apart would teach that everything may change."""
+    monkeypatch.setattr(progress, "SAID", set())
+    levels = np.random.default_rng(0).permutation(200)[:80] + 20
+    loose = np.broadcast_to(levels[:, None, None, None, None], recorded.frames.shape).astype(np.uint8)
+    judge, plain = Likeness(Mean(), pixels.Config().build()), Lighter("lighter")
+    for each in (judge, plain):
+        each.calibrate(replace(recorded, frames=loose))
+    differences = np.abs(levels[:, None] - levels)[np.triu_indices(80, 1)] / 255
+    assert judge.most == pytest.approx(np.quantile(differences, 0.05), rel=0.6) and judge.most < 0.04
+    assert plain.most > 0.5
+    said = capsys.readouterr().err
+    assert "mean: half a second changes pictures by 0.178" in said and "by the validator's setting most" in said
+    judge.calibrate(recorded)
+    assert judge.most == pytest.approx(5 / 255, rel=1e-3) and capsys.readouterr().err == "", "a recording"
 
 
 @pytest.mark.parametrize("history", [1, 3])

@@ -39,9 +39,10 @@ def test_edges_mind_places_alone() -> None:
     assert change(forgiving, scene(), scene(2)) < change(made, scene(), scene(2))
 
 
-def test_edges_of_nothing_cannot_be_lost() -> None:
-    made = edges.Config().build()
-    assert change(made, torch.full((1, 3, 32, 32), 0.5), torch.rand(1, 3, 32, 32)) == 0
+def test_edges_where_there_were_none_are_another_content() -> None:
+    made, plain = edges.Config().build(), torch.full((1, 3, 48, 64), 0.5)
+    assert change(made, plain, scene()) == pytest.approx(1.0), "all of them are new"
+    assert change(made, plain, 0.5 * plain) == 0
     assert change(made, scene(), torch.full((1, 3, 48, 64), 0.5)) == pytest.approx(1.0), "all of them are"
 
 

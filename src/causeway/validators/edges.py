@@ -29,7 +29,9 @@ class Config(Limited):
 
 
 class Edges(Validator):
-    """``1 - corr(edges(before), edges(after))``, from 0 to 2; a picture without edges has nothing to lose."""
+    """``1 - corr(edges(before), edges(after))``, from 0 to 2; 1 where only one has edges, and 0 where neither has."""
+
+    version = 2
 
     def __init__(self, tolerance: float):
         super().__init__()
@@ -38,7 +40,7 @@ class Edges(Validator):
     def forward(self, before: Look, after: Look) -> Tensor:
         a, b = (self._edges(pictures) for pictures in (before.pictures, after.pictures))
         spread = (a.square().mean(1) * b.square().mean(1)).sqrt()
-        empty = a.square().mean(1) < 1e-12
+        empty = (a.square().mean(1) < 1e-12) & (b.square().mean(1) < 1e-12)
         return (1 - (a * b).mean(1) / spread.clamp(min=1e-12)).masked_fill(empty, 0.0)
 
     def _edges(self, pictures: Tensor) -> Tensor:
