@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from causeway import cache
+from causeway import cache, progress
 from causeway.cache import Crop, cached, fit, moments
-from causeway.datasets import Dataset, Episode, donkey, lerobot
+from causeway.datasets import Dataset, Episode, donkey, images, lerobot
 from causeway.errors import ConfigError, DataError
 from recordings import episode, picture, views, write_csv, write_lerobot
 
@@ -61,6 +62,31 @@ def test_some_alone_are_decoded_where_no_more_are_asked_for(
     np.testing.assert_array_equal(whole, every)
     asked.clear()
     assert cached(dataset, 24, 32, Crop(), tmp_path, rows[:3]).filename == whole.filename and not asked  # type: ignore[attr-defined]
+
+
+def test_shapes_that_differ_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SAID", set())
+    for place, sizes in {"mixed": ((12, 16), (12, 16), (24, 32), (5, 20)), "sizes": ((12, 16), (24, 32))}.items():
+        (tmp_path / place).mkdir()
+        for number, size in enumerate(sizes):
+            Image.fromarray(np.zeros((*size, 3), np.uint8)).save(tmp_path / place / f"{number}.png")
+        made = images.Config(str(tmp_path / place)).build()
+        for _ in range(2):
+            progress.SAID.clear()
+            cached(made, 8, 12, Crop(), tmp_path / "cache")
+            said = capsys.readouterr().err
+            told = "several shapes (2 of 16x12, 1 of 32x24, 1 of 20x5): some are stretched to 12x8."
+            assert (f"mixed holds pictures of {told}" in said) == (place == "mixed"), "read anew, or not"
+        assert not list(made.problems()) and sum(made.sizes.values()) == len(sizes)
+
+
+def test_nothing_is_kept_among_recordings(dataset: Dataset, tmp_path: Path) -> None:
+    for place in (Path(dataset.root), Path(dataset.root) / "videos" / "x"):
+        with pytest.raises(ConfigError, match="lies in the recordings"):
+            cached(dataset, 8, 12, Crop(), place)
+    assert not (Path(dataset.root) / "videos" / "x").exists()
 
 
 def test_it_is_made_once(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

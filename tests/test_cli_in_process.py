@@ -8,6 +8,7 @@ import click
 import numpy as np
 import pytest
 import typer
+from PIL import Image
 
 from causeway import (
     cli,
@@ -268,6 +269,13 @@ def test_the_format_of_a_folder_is_recognised_or_told(tmp_path: Path, capsys: py
         cli.check(Path(__file__))
     cli.check(root / "images" / "1.png")
     assert "images, 1 episodes, 1 frames, nothing wrong" in capsys.readouterr().out
+
+
+def test_sizes_that_differ_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, size in enumerate([(12, 16), (24, 32), (12, 16)]):
+        Image.fromarray(np.zeros((*size, 3), np.uint8)).save(tmp_path / f"{number}.png")
+    cli.check(tmp_path)
+    assert "front: 2 of 16x12, 1 of 32x24\n" in capsys.readouterr().out
 
 
 def test_there_is_no_report_of_what_was_never_begun(tmp_path: Path) -> None:

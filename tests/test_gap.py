@@ -12,6 +12,7 @@ import pytest
 from causeway import config, gap, progress, readings
 from causeway.config import instruments
 from causeway.data import Moments
+from causeway.encoders import pixels
 from causeway.errors import ConfigError, DataError
 from causeway.gap import Comparison, chosen, compare, unusual
 from causeway.gap_page import lines
@@ -178,6 +179,19 @@ def test_one_picture_has_a_style_and_nothing_else(moments: Callable[..., Moments
     assert names == {"style_before", "style_floor"}
     with pytest.raises(DataError, match="B holds no pictures"):
         compare(QUICK, instruments(QUICK), ours, one.select(np.zeros(0, np.int64)))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_no_memory_to_look_names_what_to_lower(error: Exception, sides: tuple[Moments, Moments]) -> None:
+    tools = instruments(QUICK)
+
+    class Hungry(pixels.Pixels):
+        def forward(self, pictures: Any) -> Any:
+            raise error
+
+    encoder = Hungry(pixels.Config())
+    with pytest.raises(ConfigError, match=r"No memory to look at pictures: lower .* a smaller gap\.encoder"):
+        compare(QUICK, tools._replace(encoder=encoder), *sides)
 
 
 def test_settings_that_measure_nothing_are_refused() -> None:

@@ -29,6 +29,13 @@ def test_an_interval_lies_about_the_number_whatever_the_bias_of_halves() -> None
     assert (found.low, found.high) == pytest.approx((10 - 0.95, 10 + 0.95))
 
 
+def test_an_interval_holds_its_number() -> None:
+    drawn = np.zeros(200)
+    drawn[:3] = 50.0  # a few halves, all on one side: the 2.5th and the 97.5th percentile lie below the mean
+    assert readings.about(0.0, drawn, (-np.inf, 100.0)) == (0.0, -0.75, 0.0)
+    assert readings.about(0.0, -drawn, (-np.inf, 100.0)) == (0.0, 0.0, 0.75)
+
+
 def test_an_interval_ends_where_the_number_must() -> None:
     drawn = np.array([0.0, 1.0, 2.0, 3.0] * 10)
     assert readings.about(1.9, drawn, (0, 2)).high == 2 and readings.about(0.1, drawn, (0, 2)).low == 0

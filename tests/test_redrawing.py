@@ -140,6 +140,16 @@ def test_stopped_half_way_the_same_command_goes_on(
     assert len(read(tmp_path / "out").episodes) == 3 and 0 < sum(count) < 120
 
 
+def test_what_was_removed_of_a_cache_is_redrawn(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    outs = [tmp_path / "one", tmp_path / "two"]
+    for out in outs:
+        cli_gap.redraw(recordings / "source", out, SIZE, bridge="conditions")
+        for frames in (tmp_path / "cache").glob("*.redrawn"):
+            frames.unlink()
+    for one, two in zip(*(read(out).frames(0) for out in outs), strict=True):
+        assert np.array_equal(one, two)
+
+
 def test_what_it_wrote_is_compared_and_a_bridge_given_its_own_look_is_told(
     file: Path,  # noqa: F811
     tmp_path: Path,
@@ -234,6 +244,8 @@ def test_what_cannot_be_redrawn(tmp_path: Path, recordings: Path) -> None:  # no
         cli_gap.redraw(source, tmp_path / "out", SIZE, bridge="colors")
     with pytest.raises(ConfigError, match="No bridge is called 'weahter'"):
         cli_gap.redraw(source, tmp_path / "out", SIZE, bridge="weahter")
+    with pytest.raises(ConfigError, match=r"--cache .*inside lies in the recordings .*source\. Name another"):
+        cli_gap.redraw(source, tmp_path / "out", SIZE, bridge="conditions", cache=source / "inside")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     with pytest.raises(DataError, match="already exists"):

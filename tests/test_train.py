@@ -203,6 +203,19 @@ def test_no_memory_names_what_to_lower(tmp_path: Path) -> None:
         trained(tmp_path, method=Plain(full))
 
 
+class Hungry(Plain):
+    """Its batches take all there is."""
+
+    def batches(self, start: int) -> Iterator[torch.Tensor]:
+        yield torch.tensor(start)
+        raise MemoryError
+
+
+def test_no_memory_for_a_batch_names_what_to_lower(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"No memory to train: lower method\.batch"):
+        trained(tmp_path, method=Hungry())
+
+
 def test_a_checkpoint_of_another_layout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         trained(tmp_path, method=Plain(on_step=press(1, at=1)))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import acting, agreement, config, domain, finished, parts, redraw, run
-from .cache import Crop, cached, remaining
+from .cache import ALIKE, Crop, cached, remaining
 from .data import Moments
 from .datasets import Dataset
 from .errors import ConfigError, DataError
@@ -19,7 +19,6 @@ from .halves import Halves
 from .progress import say_once
 from .readings import Report
 
-CUT = 0.05  # by which shapes of pictures may differ
 Shape = tuple[float, float]  # of a picture after its crop: height, width
 SIZE = domain.Picture(height=144, width=256)  # of pictures that no run says the size of
 
@@ -85,8 +84,9 @@ def compare(
     )
     redrawn = None
     if one is not None:
+        bridge = finished.bridge_of(one.folder)
         _tell_what_it_knows(one, asked)
-        redrawn = redraw.through(finished.bridge_of(one.folder), ours)
+        redrawn = redraw.through(bridge, ours)
     elif through:
         redrawn = _by_another(redrawn_as, through, shapes[0], ours, cache)
     report = measured(asked.gap, tools, ours, theirs, redrawn)
@@ -145,7 +145,7 @@ def _blank(name: str, dataset: Dataset, side: Side, picture: domain.Picture, cac
 
 def _alike(one: Shape, other: Shape) -> bool:
     """Whether pictures are as wide for their height."""
-    return abs(one[1] * other[0] / (one[0] * other[1]) - 1) <= CUT
+    return abs(one[1] * other[0] / (one[0] * other[1]) - 1) <= ALIKE
 
 
 def _tell_a_stretch(shapes: Sequence[Shape]) -> None:

@@ -4,7 +4,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import islice
@@ -19,11 +20,12 @@ from .data import Moments
 from .datasets import Dataset
 from .disk import exclusive, reserve, room_in
 from .errors import ConfigError, DataError
-from .progress import counted
+from .progress import counted, say_once
 
-VERSION = 2  # of how pictures are fitted; raising it makes every cache anew
+VERSION = 3  # of how pictures are fitted; raising it makes every cache anew
 PART = 256  # frames one thread decodes in one go
 THREADS = 4
+ALIKE = 0.05  # share by which shapes of pictures may differ and count as one
 FARTHEST_M = 1000.0  # a point of a cloud can be away from the robot: half precision is a quarter of a metre off there
 
 
@@ -83,8 +85,10 @@ def cached(
     The file ``folder/KEY.frames`` is made once for each (fingerprint, size, crop); beside it ``KEY.json`` says what it
     is. It counts only when both are there and whole: a killed build is begun again. While one process makes it, others
     wait. Of some ascending ``rows`` alone, unless all are there already, a file is made in which the others are black
-    and take no room. Raises DataError for a picture that cannot be read, or when the disk is full.
+    and take no room. Raises DataError for a picture that cannot be read, or when the disk is full, ConfigError for a
+    ``folder`` in the recordings.
     """
+    _refuse_within(dataset.root, folder)
     shape = (sum(len(episode) for episode in dataset.episodes), len(dataset.cameras), 3, height, width)
     if not shape[0]:
         raise DataError(f"{dataset.root} holds no moments.")
@@ -100,11 +104,28 @@ def cached(
             folder.mkdir(parents=True, exist_ok=True)
             with exclusive(frames.with_suffix(".lock"), wait=True):
                 if not _whole(frames, label, shape):
-                    _make(dataset, shape, crop, frames, rows)
+                    said["sizes"] = _make(dataset, shape, crop, frames, rows)
                     temporary = label.with_suffix(".json.partial")
                     temporary.write_text(json.dumps({**said, "root": dataset.root}, indent=2), encoding="utf-8")
                     os.replace(temporary, label)
+    _tell_shapes(dataset.root, json.loads(label.read_text(encoding="utf-8"))["sizes"], height, width)
     return np.memmap(frames, np.uint8, mode="r", shape=shape)
+
+
+def _refuse_within(root: str, folder: Path) -> None:
+    """What is written among recordings would be taken for some of them."""
+    ours, theirs = Path(root).resolve(), folder.resolve()
+    if ours == theirs or ours in theirs.parents:
+        raise ConfigError(f"--cache {folder} lies in the recordings {root}. Name another folder.")
+
+
+def _tell_shapes(root: str, sizes: Mapping[str, int], height: int, width: int) -> None:
+    """Where pictures of several shapes were brought to one: some were stretched."""
+    shapes = [int(wide) / int(high) for wide, high in (size.split("x") for size in sizes)]
+    if max(shapes) > (1 + ALIKE) * min(shapes):
+        listed = ", ".join(f"{count} of {size}" for size, count in Counter(sizes).most_common(3))
+        more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
+        say_once(f"{root} holds pictures of several shapes ({listed}{more}): some are stretched to {width}x{height}.")
 
 
 def moments(dataset: Dataset, frames: NDArray[np.uint8], horizon: int, history: int = 1) -> Moments:
@@ -150,7 +171,11 @@ def _whole(frames: Path, label: Path, shape: tuple[int, ...]) -> bool:
     return label.is_file() and frames.is_file() and frames.stat().st_size == int(np.prod(shape))
 
 
-def _make(dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path, rows: NDArray[np.int64] | None) -> None:
+def _make(
+    dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path, rows: NDArray[np.int64] | None
+) -> Counter[str]:
+    """Write the ``frames``; how many pictures had which size, as width x height."""
+    sizes: Counter[str] = Counter()
     partial = frames.with_suffix(".frames.partial")
     file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
@@ -163,7 +188,8 @@ def _make(dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path, ro
             jobs = [pool.submit(_decode, dataset, part, shape, crop, file) for part in _parts(dataset, wanted)]
             try:
                 for job in as_completed(jobs):
-                    advance(job.result())
+                    sizes += job.result()
+                    advance(job.result().total() // shape[1])
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -173,6 +199,7 @@ def _make(dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path, ro
         raise
     finally:
         os.close(file)
+    return sizes
 
 
 def _parts(dataset: Dataset, rows: NDArray[np.int64]) -> Iterator[_Part]:
@@ -187,10 +214,13 @@ def _parts(dataset: Dataset, rows: NDArray[np.int64]) -> Iterator[_Part]:
         before += len(episode)
 
 
-def _decode(dataset: Dataset, part: _Part, shape: tuple[int, ...], crop: Crop, file: int) -> int:
+def _decode(dataset: Dataset, part: _Part, shape: tuple[int, ...], crop: Crop, file: int) -> Counter[str]:
+    """Write the frames of a ``part``; how many pictures had which size."""
     height, width = shape[-2:]
     count = part.stop - part.start
+    sizes: Counter[str] = Counter()
     for row, views in enumerate(islice(dataset.frames(part.episode, part.start), count), part.row):
         moment = np.stack([fit(image, height, width, crop).transpose(2, 0, 1) for image in views])
         os.pwrite(file, moment.tobytes(), row * moment.nbytes)
-    return count
+        sizes.update(f"{image.shape[1]}x{image.shape[0]}" for image in views)
+    return sizes

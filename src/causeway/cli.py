@@ -100,13 +100,13 @@ def check(path: Path, format: Annotated[str, typer.Option(help="Skip guessing th
     """
     name = format or format_of(path)
     module = catalog.find("dataset", name)
-    found = list(module.Config(root=str(path)).read().problems())
+    dataset = module.Config(root=str(path)).read()
+    found = list(dataset.problems())
     for problem in found:
         print(problem)
     if found:
         print(f"{path}: {len(found)} problem{'s' if len(found) > 1 else ''}.")
         raise typer.Exit(1)
-    dataset = module.Config(root=str(path)).build()
     print(
         f"{path}: {name}, {len(dataset.episodes)} episodes, {sum(map(len, dataset.episodes)):,} frames, nothing wrong."
     )

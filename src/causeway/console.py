@@ -76,14 +76,15 @@ def section(name: str) -> None:
 
 
 def described(dataset: Any) -> None:
-    """What a Dataset holds, a line each: what an experiment file and the other side must agree with."""
+    """What a Dataset holds whose problems were looked for, a line each: what an experiment file and the other side must
+    agree with."""
     lengths = [len(episode) for episode in dataset.episodes]
     if not any(lengths):
         return
-    shown = next(iter(dataset.frames(lengths.index(max(lengths)))))
+    sizes = [size if len(dataset.sizes) == 1 else f"{count} of {size}" for size, count in dataset.sizes.most_common()]
     shown_by = sum(episode.actions is not None for episode in dataset.episodes)
     lines = {
-        "cameras": f"{', '.join(dataset.cameras)}: {shown.shape[2]}x{shown.shape[1]}",
+        "cameras": f"{', '.join(dataset.cameras)}: {', '.join(sizes)}",
         "rate": f"{dataset.rate_hz:g} Hz, {min(lengths)} to {max(lengths)} frames an episode",
         "state": ", ".join(dataset.state_names) or "none",
         "actions": ", ".join(dataset.action_names) or "none",

@@ -21,6 +21,7 @@ from .errors import ConfigError, DataError
 from .halves import FEWEST, Halves
 from .progress import track
 from .readings import BOUNDS, Reading, Report, closed, mean_of
+from .room import roomy
 from .validators import Validator
 
 Seen = NDArray[np.float32]  # (N, V * D), what a distance keeps of N moments
@@ -222,6 +223,7 @@ class Looked(NamedTuple):
     changed: dict[str, NDArray[np.float64]]  # by validator, (N,), the mean over cameras; of redrawn ones alone
 
 
+@roomy("No memory to look at pictures", "lower picture's height and width, or choose a smaller gap.encoder.")
 @torch.inference_mode()
 def _look(
     tools: Instruments,

@@ -38,8 +38,8 @@ class Ranking(NamedTuple):
 def rank(task: str, simulated: Scores, real: Scores) -> Ranking:
     """The agreement of two scores of the same policies, with bootstrap intervals over the policies.
 
-    Draws in which a side does not vary have no correlation and are left out; the intervals of few policies are wide,
-    and honest.
+    Draws in which a side does not vary have no correlation and are left out. Where all draws say the same, as of a few
+    policies in one order on both sides, they tell nothing of others: there is no interval.
     """
     if len(simulated) < FEWEST:
         raise DataError(f"task {task} has {len(simulated)} policies: an order needs {FEWEST} at least.")
@@ -49,7 +49,7 @@ def rank(task: str, simulated: Scores, real: Scores) -> Ranking:
     for number in (pearson, spearman, mmrv):
         again = np.array([number(simulated[chosen], real[chosen]) for chosen in drawn])
         known = again[np.isfinite(again)]
-        sure = len(real) >= ENOUGH and len(known)
+        sure = len(real) >= ENOUGH and len(known) and np.ptp(known) > 1e-12
         low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if sure else (math.nan, math.nan)
         found.append(Measure(number(simulated, real), float(low), float(high)))
     return Ranking(task, len(real), *found)

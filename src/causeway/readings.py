@@ -46,10 +46,12 @@ class Report(NamedTuple):
 
 
 def about(value: float, drawn: NDArray[np.float64], bounds: tuple[float, float]) -> Measure:
-    """A number with its interval, by the spread of what it is on halves about their own mean."""
+    """A number with its interval, by the spread of what it is on halves about their own mean; never without the number
+    itself, as where the few halves that differ are all on one side."""
     if not np.isfinite(drawn).all():
         return Measure(value, math.nan, math.nan)
     low, high = value - drawn.mean() + np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = min(low, value), max(high, value)
     return Measure(value, float(np.clip(low, *bounds)), float(np.clip(high, *bounds)))
 
 

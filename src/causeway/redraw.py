@@ -62,7 +62,7 @@ def kept(
     with room_in(folder, "What was redrawn is kept: make room, and give the same command again."):
         folder.mkdir(parents=True, exist_ok=True)
         with exclusive(folder / f"{key}.lock", wait=True):
-            told = _told(label)
+            told = _told(label, frames)
             if told["done"] < len(everything):
                 for judge in judges:
                     judge.calibrate(everything)
@@ -141,8 +141,10 @@ def _drawn(bridge: Bridge, moments: Moments, listed: Sequence[Task]) -> Generato
         yield drawn
 
 
-def _told(label: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(label.read_text(encoding="utf-8")) if label.exists() else {}
+def _told(label: Path, frames: Path) -> dict[str, Any]:
+    """What is done of the ``frames``, as their label says: nothing where either file was removed."""
+    there = label.exists() and frames.exists()
+    told: dict[str, Any] = json.loads(label.read_text(encoding="utf-8")) if there else {}
     return {"done": 0, "stayed": 0, "why": {}} | told
 
 

@@ -12,9 +12,11 @@ FULL = ("not enough memory", "out of memory", "can't allocate memory")  # of the
 
 @contextmanager
 def roomy(who: str, advice: str) -> Iterator[None]:
-    """Raises ConfigError that ``who`` has no memory, and the ``advice``, where torch has none."""
+    """Raises ConfigError that ``who`` has no memory, and the ``advice``, where torch or NumPy has none."""
     try:
         yield
+    except MemoryError:
+        raise ConfigError(f"{who}: {advice}") from None
     except RuntimeError as error:
         if not any(sign in str(error).lower() for sign in FULL) and not isinstance(error, torch.OutOfMemoryError):
             raise

@@ -11,8 +11,9 @@ from .data import Domain
 from .errors import ConfigError
 from .finished import BRIDGE, bridge_of, judges_of, load_part, test, word_of
 from .progress import say_once
+from .room import roomy
 from .run import Run, acts, held
-from .train import train
+from .train import FULL, train
 
 
 def domains(run: Run, decode: bool = True, shown: bool = False) -> tuple[Domain, Domain]:
@@ -64,7 +65,7 @@ def train_part(run: Run, source: Domain, target: Domain) -> None:
     e = run.experiment
     torch.manual_seed(e.seed)
     start = load_part(Path(e.start)) if e.start else None
-    with beginning(e.start):
+    with beginning(e.start), roomy("No memory to train", FULL):
         method = e.method.build(source, target, e.seed, start)
     if train(method, e.train, e.seed, run.folder):
         parts.save(run.folder, method.part, target)

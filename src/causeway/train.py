@@ -54,6 +54,7 @@ class Training:
             raise ConfigError(f"averaging is a number from 0 to 1, not {self.averaging}.")
 
 
+@roomy("No memory to train", FULL)
 def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
     """Run ``method`` to its last step, resuming from ``folder`` when it holds a checkpoint.
 
@@ -86,13 +87,12 @@ def train(method: Method, settings: Training, seed: int, folder: Path) -> bool:
             torch.manual_seed(seed * 1_000_003 + step + fabric.global_rank * RANK)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(settings, step)
-            with roomy("No memory to train", FULL):
-                cost = module.cost(_moved(batch, fabric.device), progress=step / settings.steps)
-                loss = torch.stack([*cost.terms.values()]).sum()
-                if not torch.isfinite(loss):
-                    raise FloatingPointError(f"step {step}: loss is {loss.item()}; terms: {_read(cost)}")
-                optimizer.zero_grad()
-                fabric.backward(loss)
+            cost = module.cost(_moved(batch, fabric.device), progress=step / settings.steps)
+            loss = torch.stack([*cost.terms.values()]).sum()
+            if not torch.isfinite(loss):
+                raise FloatingPointError(f"step {step}: loss is {loss.item()}; terms: {_read(cost)}")
+            optimizer.zero_grad()
+            fabric.backward(loss)
             norm = _clipped(fabric, module, optimizer, settings.clip)
             if not math.isfinite(norm):
                 raise FloatingPointError(f"step {step}: the gradient is {norm}; terms: {_read(cost)}")

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.Image import Transpose as Turn
 
 from causeway import agreement
-from causeway.datasets import images
+from causeway.datasets import _disk, images
 from causeway.errors import ConfigError, DataError
 
 
@@ -82,6 +83,21 @@ def test_cameras_of_twelve_bits_fill_the_dark_end_of_sixteen(tmp_path: Path) -> 
     for bits in (7, 17):
         with pytest.raises(ConfigError, match=f"bits must be 8 to 16, not {bits}"):
             images.Config(str(tmp_path), bits=bits)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_stand_as_whoever_took_them_held_the_camera(orientation: int, tmp_path: Path) -> None:
+    upright = np.zeros((4, 6, 3), np.uint8)
+    upright[0, :, 0], upright[:, 0, 1] = 200, 100  # a red roof, a green wall on the left
+    back = {5: Turn.TRANSPOSE, 6: Turn.ROTATE_90, 7: Turn.TRANSVERSE, 8: Turn.ROTATE_270}
+    back |= {2: Turn.FLIP_LEFT_RIGHT, 3: Turn.ROTATE_180, 4: Turn.FLIP_TOP_BOTTOM}
+    held = Image.fromarray(upright)
+    held = held if orientation == 1 else held.transpose(back[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    held.save(tmp_path / "0.png", exif=exif)
+    assert np.array_equal(next(images.Config(str(tmp_path)).build().frames(0))[0], upright)
+    assert _disk.first_size([tmp_path / "0.png"]) == (4, 6)
 
 
 def test_floating_numbers_have_no_white(tmp_path: Path) -> None:

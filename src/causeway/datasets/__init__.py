@@ -65,6 +65,7 @@ class Dataset(ABC):
     action_names: tuple[str, ...]  # A names
     episodes: tuple[Episode, ...]
     points: int = 0  # P, points of the cloud that each moment of every episode holds; 0 for none
+    sizes: Counter[str]  # how many pictures of each width x height ``problems`` met
     faults: tuple[str, ...] = ()  # what reading labels and structure found wrong, without the root and the full stop
 
     def sound(self) -> Self:
@@ -94,6 +95,7 @@ class Dataset(ABC):
 
     def problems(self) -> Iterator[str]:
         """Everything that is wrong on disk, a sentence each, naming the episode or file; reads every picture."""
+        self.sizes = Counter()
         yield from self.faults
         yield from self._off_beat()
         yield from twins(self.episodes)
@@ -102,7 +104,8 @@ class Dataset(ABC):
             start = 0
             while start < len(episode):
                 try:
-                    for _ in self._whole(number, start):
+                    for images in self._whole(number, start):
+                        self.sizes.update(f"{image.shape[1]}x{image.shape[0]}" for image in images)
                         start += 1
                 except Fault as fault:
                     if str(fault) not in said:

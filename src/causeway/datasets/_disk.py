@@ -8,9 +8,19 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ..errors import DataError
+
+TURNS = {  # by EXIF's number of how a camera was held: what makes its picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def fingerprint(root: Path, files: Iterable[Path], settings: str) -> str:
@@ -34,7 +44,9 @@ def picture(source: Path | bytes, bits: int = 16) -> NDArray[np.uint8]:
 
 
 def _plain(image: Image.Image, bits: int) -> Image.Image:
-    """The picture in eight bits, and what shows through it on black: Pillow would cut off one and drop the other."""
+    """The picture upright and in eight bits, and what shows through it on black: Pillow would let it lie, cut off bits
+    and drop what shows through."""
+    image = image if (turn := TURNS.get(_orientation(image))) is None else image.transpose(turn)
     if image.mode.startswith("I;16") or image.mode == "I":
         return Image.fromarray((np.asarray(image).clip(0, 2**bits - 1) >> bits - 8).astype(np.uint8))
     if image.mode == "F":
@@ -42,6 +54,14 @@ def _plain(image: Image.Image, bits: int) -> Image.Image:
     if "A" in image.getbands() or "transparency" in image.info:
         return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
     return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """How whoever held the camera turned it, as its EXIF says: 1 for upright."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # what is broken beside a picture breaks no picture
+        return 1
 
 
 def absent(root: Path, file: Path) -> str:
@@ -55,7 +75,8 @@ def first_size(files: Iterable[Path]) -> tuple[int, int]:
     for file in files:
         try:
             with Image.open(file) as image:
-                return image.height, image.width
+                lies = _orientation(image) > 4
+                return (image.width, image.height) if lies else (image.height, image.width)
         except OSError:
             continue
     raise DataError("no picture can be opened")
