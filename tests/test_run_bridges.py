@@ -68,6 +68,15 @@ def of(planned: study.Study, arm: str) -> run.Run:
     return next(p.run for p in planned.runs if p.arm == arm)
 
 
+def test_no_memory_to_begin_with_names_what_to_lower(planned: study.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(colors.Colors, "calibrate", full)
+    with pytest.raises(ConfigError, match=r"No memory to train: lower method\.batch"):
+        running.work(of(planned, "painted"))
+
+
 def test_bridges_are_learned_before_the_arms_that_use_them(planned: study.Study, tmp_path: Path) -> None:
     assert study.carry_out(planned, arms=["crossed", "driven", "none"]) == []
     assert {p.arm for p in planned.runs if p.run.tested} == {"painted", "back", "crossed", "driven", "none"}
