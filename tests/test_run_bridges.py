@@ -15,6 +15,7 @@ from causeway import (
     findings,
     finished,
     gallery,
+    gap_page,
     judges,
     parts,
     progress,
@@ -28,6 +29,7 @@ from causeway import (
 )
 from causeway.bridges import colors, recorded, style
 from causeway.errors import ConfigError, DataError, MissingExtra
+from causeway.evaluate import Measure
 from causeway.results import Row
 from test_run import WITHOUT_METHOD, file, recordings  # noqa: F401
 
@@ -343,6 +345,16 @@ def test_pictures_stand_by_what_they_were_before(
     assert "the source, as it was" in page and "the target, as it was" in page
     assert "The gap that is to be closed" in page and page.count('<span class="verdict">') >= 5
     assert "half-sampling of pictures" in page and "stretches" not in page.lower()
+    assert "pictures say little of a domain" in page and "Seen by pixels 6x8, no network: colours" in page
+    for shown, high in (("a gap", 0.4), ("no gap shown", 0.6)):
+        monkeypatch.setattr(gap_page.Line, "verdict", shown)
+        rows = [
+            row._replace(measure=Measure(high, 0.0, 1.0)) if row.metric == "edges_changed" else row
+            for row in results.table(planned, planned.metrics)
+        ]
+        report.write(planned, rows, tmp_path / "page.html")
+        page = (tmp_path / "page.html").read_text()
+        assert [each in page for each in ("By cmmd no gap is shown", "Edges of none")] == [high > 0.5] * 2
     monkeypatch.setattr(splits, "told", lambda folder: {"source": "another word"})
     with pytest.raises(DataError, match="a page with its pictures needs those of before"):
         gallery.crossed(planned, findings.arms(planned))

@@ -108,6 +108,7 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path, ranked: S
     flicker, directional, worded = (report.readings.get(name) for name in named)
     order = np.argsort(report.channels)[::-1]
     shares = report.channels[order].cumsum()
+    kept = [] if redrawn is None else [_kept(name, report, ours, redrawn) for name in report.changed]
     page: dict[str, Any] = {
         "a": names[0],
         "b": names[1],
@@ -116,11 +117,10 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path, ranked: S
         "lines": table,
         "lead": lead,
         "others": any(line.closed and line.closed.low > 0 for line in table),
-        "lost": LOST,
+        "leads": LEADS,
+        "cautions": cautions(report, next((each.measure.value for each in kept if each.name == "edges"), 0.0)),
         "size": ours.frames.shape[:2:-1],
-        "few": min(report.counts) < FEW,
-        "blind": "random" in report.encoder or "no network" in report.encoder,
-        "kept": [] if redrawn is None else [_kept(name, report, ours, redrawn) for name in report.changed],
+        "kept": kept,
         "flicker": flicker.measure if flicker else None,
         "directional": directional.measure if directional else None,
         "worded": worded.measure if worded else None,
@@ -137,6 +137,29 @@ def write(compared: Compared, names: tuple[str, str, str], path: Path, ranked: S
     }
     with whole(path) as temporary:
         temporary.write_text(render("gap.html", page), encoding="utf-8")
+
+
+def cautions(report: Report, edges: float, whose: str = "") -> list[str]:
+    """What to keep in mind of a gap that is closed: content that is gone, by the mean change of ``edges`` and ``whose``
+    that is, few pictures, eyes that know nothing."""
+    said = []
+    if edges > LOST:
+        what = f"Edges of {whose}" if whose else "Edges"
+        said.append(
+            f"{what} changed by {figure(edges)}: what the pictures show may be gone. Look at what changed before you "
+            "believe a gap that is closed."
+        )
+    if (count := min(report.counts)) < FEW:
+        said.append(
+            f"{count} pictures say little of a domain: the intervals tell how much these pictures settle, not what "
+            "others would show."
+        )
+    if "random" in report.encoder or "no network" in report.encoder:
+        said.append(
+            f"Seen by {report.encoder}: colours and textures alone, of no meaning. Name an encoder with weights for "
+            "more, such as gap.encoder=squeezenet gap.encoder.weights=FILE."
+        )
+    return said
 
 
 def figure(value: float) -> str:

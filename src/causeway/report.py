@@ -88,7 +88,11 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "found": found,
         "lead": lead,
         "numbers": numbers,
-        "said": [*findings.failures(study), *(findings.context(study, rows, found) if found else [])],
+        "said": [
+            *findings.failures(study),
+            *(_cautions(rows, found, first[1]) if found and first else []),
+            *(findings.context(study, rows, found) if found else []),
+        ],
         "unsure": any(row.verdict == "too few to tell" for row in rows),
         "done": sum(p.run.tested for p in study.runs),
         "missing": [p.run.folder.name for p in study.runs if not p.run.tested],
@@ -115,6 +119,20 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
             page |= gallery.hang(study, tested, found, order)._asdict()
     with whole(path) as temporary:
         temporary.write_text(render("report.html", page), encoding="utf-8")
+
+
+def _cautions(rows: Sequence[Row], found: Finding, measured: readings.Report) -> list[str]:
+    """What to keep in mind where the finding is of a gap."""
+    named = found.metric.removesuffix("_closed")
+    line = next((line for line in gap_page.lines(measured) if line.name == named), None)
+    if line is None:
+        return []
+    said = []
+    if line.verdict != "a gap":
+        said.append(f"By {named} no gap is shown before any bridge: what an arm closes of it is no evidence.")
+    key = found.best.arm, found.best.point, "edges_changed"
+    edges = next((row.measure.value for row in rows if (row.arm, row.point, row.metric) == key), 0.0)
+    return said + gap_page.cautions(measured, edges, found.best.arm)
 
 
 def _numbers(study: Study, rows: Sequence[Row], found: Finding, order: list[str]) -> dict[str, Any]:
