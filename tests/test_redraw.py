@@ -66,9 +66,9 @@ def test_every_clip_is_drawn_by_its_episode(recorded: Moments) -> None:
 
 
 def test_all_frames_are_kept_on_disk_and_drawn_once(recorded: Moments, tmp_path: Path) -> None:
-    frames = kept(Painted(), recorded, tmp_path, "word")
+    frames = kept(Painted(), recorded, tmp_path, "word").frames
     assert np.array_equal(frames, recorded.frames // 2 + 10 * recorded.episode[:, None, None, None, None])
-    assert np.array_equal(kept(Painted(calls=0), recorded, tmp_path, "word"), frames), "there already"
+    assert np.array_equal(kept(Painted(calls=0), recorded, tmp_path, "word").frames, frames), "there already"
     with pytest.raises(KeyboardInterrupt):
         kept(Painted(calls=0), recorded, tmp_path, "of another bridge")
     with pytest.raises(KeyboardInterrupt):
@@ -77,13 +77,13 @@ def test_all_frames_are_kept_on_disk_and_drawn_once(recorded: Moments, tmp_path:
 
 @pytest.mark.parametrize("calls", [1, 2, 4])
 def test_stopped_half_way_it_goes_on(calls: int, recorded: Moments, tmp_path: Path) -> None:
-    whole = np.array(kept(Painted(), recorded, tmp_path / "whole", "word"))
+    whole = np.array(kept(Painted(), recorded, tmp_path / "whole", "word").frames)
     with pytest.raises(KeyboardInterrupt):
         kept(Painted(calls), recorded, tmp_path, "word")
     (label,) = tmp_path.glob("*.redrawn.json")
     assert 0 < json.loads(label.read_text())["done"] < 80
     second = Painted()
-    assert np.array_equal(kept(second, recorded, tmp_path, "word"), whole)
+    assert np.array_equal(kept(second, recorded, tmp_path, "word").frames, whole)
     assert 10**9 - second.calls < 6, "what was done is not done again"
 
 
@@ -125,13 +125,13 @@ class Fading(Painted):
 
 @pytest.mark.parametrize("calls", [2, 3, 5])
 def test_one_that_remembers_is_shown_again_what_came_before(calls: int, recorded: Moments, tmp_path: Path) -> None:
-    whole = np.array(kept(Fading(), recorded, tmp_path / "whole", "word"))
+    whole = np.array(kept(Fading(), recorded, tmp_path / "whole", "word").frames)
     assert whole[[0, 39, 40, 79], 0, 0, 0, 0].tolist() == [1, 40, 1, 40]
     with pytest.raises(KeyboardInterrupt):
         kept(Fading(calls), recorded, tmp_path, "word")
     (label,) = tmp_path.glob("*.redrawn.json")
     assert 0 < json.loads(label.read_text())["done"] < 80
-    assert np.array_equal(kept(Fading(), recorded, tmp_path, "word"), whole)
+    assert np.array_equal(kept(Fading(), recorded, tmp_path, "word").frames, whole)
 
 
 def test_what_changed_too_much_stays_as_it_was_and_is_counted(
@@ -146,7 +146,8 @@ def test_what_changed_too_much_stays_as_it_was_and_is_counted(
         def forward(self, images: Tensor) -> Tensor:
             return (images.int() + 20 + 100 * self.number).to(torch.uint8)
 
-    frames = kept(Glaring(), recorded, tmp_path, "judged", [judge])
+    frames, stayed = kept(Glaring(), recorded, tmp_path, "judged", [judge])
+    assert stayed.tolist() == [False] * 40 + [True] * 40
     assert np.array_equal(frames[:40], recorded.frames[:40] + 20) and np.array_equal(frames[40:], recorded.frames[40:])
     assert (
         "40 of 80 redrawn moments changed too much and stay as they were (40 by mean above 0.235)."
@@ -161,7 +162,7 @@ def test_that_nothing_had_to_stay_is_said_too(
     judge.calibrate = lambda moments: setattr(judge, "most", 1.0)  # type: ignore[method-assign]
     kept(Painted(), recorded, tmp_path, "judged", [judge], name="rain")
     assert "rain: 0 of 80 redrawn moments changed too much" in capsys.readouterr().err
-    kept(Painted(), recorded, tmp_path, "unjudged")
+    assert not kept(Painted(), recorded, tmp_path, "unjudged").stayed.any()
     assert capsys.readouterr().err == ""
 
 

@@ -1,5 +1,7 @@
 """``causeway redraw``: datasets in another look that keep actions, state and time."""
 
+import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from causeway import cli_gap, finished, redraw, study
+from causeway import cli_gap, finished, redraw, redrawing, study
 from causeway.bridges import conditions
 from causeway.cache import Crop
 from causeway.data import Moments
@@ -140,6 +142,19 @@ def test_stopped_half_way_the_same_command_goes_on(
     assert len(read(tmp_path / "out").episodes) == 3 and 0 < sum(count) < 120
 
 
+def test_what_was_cut_when_it_was_redrawn_is_compared_cut_alike(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    sides, out = (recordings / "source", recordings / "target"), tmp_path / "out"
+    cli_gap.redraw(sides[0], out, ["crop.top=0.5"], bridge="identity")
+    sized = ["gap.resamples=10", "gap.pictures=20", *SIZE]
+    cli_gap.gap(*sides, sized, through=out, folder=tmp_path / "alike")
+    cli_gap.gap(*sides, [*sized, "a.crop.top=0.1"], through=out, folder=tmp_path / "otherwise")
+    changed = []
+    for name in ("alike", "otherwise"):
+        with open(tmp_path / name / "gap.csv", newline="") as lines:
+            changed += [float(line["value"]) for line in csv.DictReader(lines) if line["number"] == "edges_changed"]
+    assert changed[0] == pytest.approx(0, abs=1e-6) and changed[1] > 0.1, "what is said is done"
+
+
 def test_what_was_removed_of_a_cache_is_redrawn(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
     outs = [tmp_path / "one", tmp_path / "two"]
     for out in outs:
@@ -192,7 +207,11 @@ def test_a_run_s_bridge_is_judged_as_the_run_sees_and_by_the_limit_that_is_told(
         cli_gap.redraw(recordings / "source", tmp_path / str(number), [f"validator={setting}"], bridge=str(painted))
         said = capsys.readouterr().err
         assert f"{stays} of 120 redrawn moments changed too much" in said
-        assert number or "Validators see by pixels" in said
+        told = json.loads((tmp_path / str(number) / redrawing.ABOUT).read_text())
+        assert told["stayed"] == ({} if number else {str(n): list(range(40)) for n in range(3)})
+        assert told["bridge"] == str(painted) and "Validators see by" not in said, "edges are seen without an encoder"
+    cli_gap.redraw(recordings / "source", tmp_path / "by_eye", ["validator=structure"], bridge=str(painted))
+    assert "Validators see by pixels" in capsys.readouterr().err
     assert (looked[0].rows, looked[0].columns) == (3, 2)
     own = ["validator=edges", "gap.encoder.name=pixels", "gap.encoder.rows=5"]
     cli_gap.redraw(recordings / "source", tmp_path / "own", own, bridge=str(painted))
@@ -244,7 +263,7 @@ def test_what_cannot_be_redrawn(tmp_path: Path, recordings: Path) -> None:  # no
         cli_gap.redraw(source, tmp_path / "out", SIZE, bridge="colors")
     with pytest.raises(ConfigError, match="No bridge is called 'weahter'"):
         cli_gap.redraw(source, tmp_path / "out", SIZE, bridge="weahter")
-    with pytest.raises(ConfigError, match=r"--cache .*inside lies in the recordings .*source\. Name another"):
+    with pytest.raises(ConfigError, match=r"The cache .*inside lies in the recordings .*source: name another"):
         cli_gap.redraw(source, tmp_path / "out", SIZE, bridge="conditions", cache=source / "inside")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()

@@ -117,7 +117,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[Now]:
 @pytest.mark.parametrize("counts", [False, True])
 def test_workers_draw_what_one_draws(counts: bool, recorded: Moments, tmp_path: Path, now: Now) -> None:
     alone = through(Numbered(counts), recorded)
-    frames = kept(Numbered(counts), recorded, tmp_path, "word", workers=3)
+    frames = kept(Numbered(counts), recorded, tmp_path, "word", workers=3).frames
     assert np.array_equal(frames, alone) and not now.up and now.settings["num_cpus"] == 3
     assert set(now.asked) == {0, 1, 2}
     if counts:  # 70, 10 and 40 moments, 16 at a time
@@ -142,7 +142,7 @@ def test_stopped_they_go_on(counts: bool, recorded: Moments, tmp_path: Path, now
     (label,) = tmp_path.glob("*.redrawn.json")
     assert 0 < json.loads(label.read_text())["done"] < 120 and not now.up
     now.get = fetched  # type: ignore[method-assign]
-    assert np.array_equal(kept(Numbered(counts), recorded, tmp_path, "word", workers=2), whole)
+    assert np.array_equal(kept(Numbered(counts), recorded, tmp_path, "word", workers=2).frames, whole)
 
 
 def test_what_a_worker_says_is_said_here(recorded: Moments, tmp_path: Path, now: Now) -> None:
@@ -162,7 +162,7 @@ def test_pictures_that_wait_have_a_bound(
 ) -> None:
     monkeypatch.setattr(shards, "ROOM", 5 * 16 * recorded.frames[:1].nbytes)
     whole = through(Numbered(True), recorded)
-    assert np.array_equal(kept(Numbered(True), recorded, tmp_path, "word", workers=2), whole) and now.most == 5
+    assert np.array_equal(kept(Numbered(True), recorded, tmp_path, "word", workers=2).frames, whole) and now.most == 5
 
 
 def test_it_needs_ray(recorded: Moments, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,4 +179,4 @@ def test_processes_of_ray(recorded: Moments, tmp_path: Path) -> None:
     made = conditions.Config().build()
     made.vary("fog")
     alone = through(made, recorded)
-    assert np.array_equal(kept(made, recorded, tmp_path, "word", workers=2), alone)
+    assert np.array_equal(kept(made, recorded, tmp_path, "word", workers=2).frames, alone)

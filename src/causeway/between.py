@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import acting, agreement, config, domain, finished, parts, redraw, run
-from .cache import ALIKE, Crop, cached, remaining
+from . import acting, agreement, config, domain, finished, parts, redraw, redrawing, run
+from .cache import ALIKE, Crop, cached, refuse_within, remaining
 from .data import Moments
 from .datasets import Dataset
 from .errors import ConfigError, DataError
@@ -68,8 +68,10 @@ def compare(
     known = {path: found.experiment.picture for path, found in opened if path and found}
     picture = _size(asked.picture, known)
     tools = config.instruments(asked.gap)
-    a, b = _crops(asked, one or asked_run)
+    a, b = _crops(asked, one or asked_run, through)
     datasets = [side.dataset.build() for side in (a, b)]
+    for each in datasets:
+        refuse_within(each.root, cache)
     sides = [_blank(name, of, side, picture, cache) for name, of, side in zip("ab", datasets, (a, b))]
     shapes = [remaining(of, side.crop) for of, side in zip(datasets, (a, b))]
     if not known and asked.picture == SIZE:
@@ -128,14 +130,17 @@ def _size(asked: domain.Picture, known: dict[Path, domain.Picture]) -> domain.Pi
     return sizes.pop()
 
 
-def _crops(asked: Asked, one: run.Run | None) -> tuple[Side, Side]:
-    """Both sides, cut as the bridge's run cuts them unless they say how."""
-    if one is None:
+def _crops(asked: Asked, one: run.Run | None, through: Path | None) -> tuple[Side, Side]:
+    """Both sides, cut as the bridge's run cuts them, or as what was redrawn says, unless they say how."""
+    if one is not None:
+        ours, theirs = (side.crop for side in run.crossed_sides(one.experiment))
+    elif through and (told := redrawing.cuts(through)):
+        ours, theirs = told
+    else:
         return asked.a, asked.b
-    ours, theirs = run.crossed_sides(one.experiment)
     plain = asked.a.crop == Crop(), asked.b.crop == Crop()
-    a = replace(asked.a, crop=ours.crop) if plain[0] else asked.a
-    return a, replace(asked.b, crop=theirs.crop) if plain[1] else asked.b
+    a = replace(asked.a, crop=ours) if plain[0] else asked.a
+    return a, replace(asked.b, crop=theirs) if plain[1] else asked.b
 
 
 def _blank(name: str, dataset: Dataset, side: Side, picture: domain.Picture, cache: Path) -> Moments:

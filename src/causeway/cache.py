@@ -88,7 +88,7 @@ def cached(
     and take no room. Raises DataError for a picture that cannot be read, or when the disk is full, ConfigError for a
     ``folder`` in the recordings.
     """
-    _refuse_within(dataset.root, folder)
+    refuse_within(dataset.root, folder)
     shape = (sum(len(episode) for episode in dataset.episodes), len(dataset.cameras), 3, height, width)
     if not shape[0]:
         raise DataError(f"{dataset.root} holds no moments.")
@@ -112,11 +112,11 @@ def cached(
     return np.memmap(frames, np.uint8, mode="r", shape=shape)
 
 
-def _refuse_within(root: str, folder: Path) -> None:
-    """What is written among recordings would be taken for some of them."""
+def refuse_within(root: str, folder: Path) -> None:
+    """What is written among recordings would be taken for some of them. Raises ConfigError."""
     ours, theirs = Path(root).resolve(), folder.resolve()
     if ours == theirs or ours in theirs.parents:
-        raise ConfigError(f"--cache {folder} lies in the recordings {root}. Name another folder.")
+        raise ConfigError(f"The cache {folder} lies in the recordings {root}: name another by --cache.")
 
 
 def _tell_shapes(root: str, sizes: Mapping[str, int], height: int, width: int) -> None:

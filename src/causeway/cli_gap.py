@@ -32,13 +32,15 @@ def gap(
     Writes gap.csv, channels.csv and gap.html.
     Example: causeway gap data/sim data/real gap.encoder=squeezenet gap.encoder.weights=FILE --through runs/cut
     """
-    from . import between, disk, gap_page
+    from . import between, disk, gap_page, run
     from . import ranking as rankings
 
     ranked = rankings.all_of(scores) if scores else []
     asked = _asked(a, b, settings or ())
     place = folder or Path("runs") / "gap"
     disk.made(place, "--folder")
+    if through is not None and any(through.glob("*/config.toml")):
+        run.open_run(through)  # a study, which says which runs it holds
     kind = "images" if through is None or (through / "config.toml").exists() else format_of(through)
     compared = between.compare(asked, cache or place / "cache", through, policy, kind)
     console.readings(compared.report, place / "gap.csv")

@@ -16,7 +16,7 @@ SETS = ("labelled", "unlabelled", "guessed", "tune")  # of a domain; what is tes
 
 def redrawn(side: Domain, bridge: Bridge, judges: Sequence[Judge], word: str) -> Domain:
     """The side with what is trained on redrawn; the ``word`` stands for the bridge and its judges."""
-    frames = redraw.kept(bridge, side.unlabelled, Path(side.cache), word, judges)
+    frames = redraw.kept(bridge, side.unlabelled, Path(side.cache), word, judges).frames
     return replace(side, **{name: replace(getattr(side, name), frames=frames) for name in SETS})
 
 

@@ -30,8 +30,9 @@ class Halves:
             if (found := int(own.max()) + 1) < FEWEST:
                 say_once(
                     f"The pictures of {name} lie in {found} stretches of {stretch_s:g} s: without {FEWEST} there are "
-                    "no intervals. Take more recordings, shorter blocks (block_s) or a smaller gap.stretch_s; of loose "
-                    "pictures say that they do not follow one another, by a slow rate (dataset.rate_hz = 0.1)."
+                    "no intervals. Take more recordings, in a study shorter blocks (block_s), or a smaller "
+                    "gap.stretch_s; of loose pictures say that they do not follow one another, by their dataset's "
+                    f"rate_hz = 0.1 (for causeway gap {name.lower()}.dataset.rate_hz=0.1)."
                 )
         self._drawn: list[tuple[NDArray[np.bool_], ...]] = []  # half of A, half of B, and what of B stands for A
         rng = np.random.default_rng(0)

@@ -31,6 +31,11 @@ def library(who: str, extra: str = "dino") -> Any:
     return transformers
 
 
+def path_of(name: str) -> bool:
+    """Whether ``name`` can be nothing but a path: a hub id is of two words at most, and begins with a letter or so."""
+    return name.startswith(("/", ".", "~")) or name.count("/") > 1
+
+
 def load(kind: str, name: str, who: str, extra: str = "dino") -> Any:
     """The settings or processor of a ``kind``, named as transformers names it, that lies under ``name``.
 
@@ -52,6 +57,8 @@ def model(kind: str, name: str, who: str, extra: str = "dino") -> Any:
 def _had(named: Any, name: str, who: str, **settings: Any) -> Any:
     from transformers.utils import logging
 
+    if path_of(name) and not Path(name).is_dir():
+        raise ConfigError(f"{who}: there is no folder {name}.")
     try:
         with quiet(logging):
             return named.from_pretrained(name, local_files_only=Path(name).is_dir(), **settings)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,13 @@ from .shards import Task
 
 Put = Callable[[NDArray[np.int64], NDArray[np.uint8]], None]
 CHUNK = 16  # moments redrawn at once
+
+
+class Kept(NamedTuple):
+    """What was redrawn of M moments."""
+
+    frames: NDArray[np.uint8]  # (M, V, 3, H, W), as a map of a file
+    stayed: NDArray[np.bool_]  # (M,) which of them are as they were, since a judge did not let them pass
 
 
 def through(bridge: Bridge, moments: Moments) -> NDArray[np.uint8]:
@@ -48,44 +55,46 @@ def kept(
     judges: Sequence[Judge] = (),
     workers: int = 1,
     name: str = "",
-) -> NDArray[np.uint8]:
-    """All M frames behind ``moments`` as the bridge redraws them, (M, V, 3, H, W), as a map of a file in ``folder``.
+) -> Kept:
+    """All M frames behind ``moments`` as the bridge redraws them, kept in files in ``folder``.
 
-    The file is made once for each set of frames and ``word``, which stands for the bridge and its judges. Stopped
+    They are made once for each set of frames and ``word``, which stands for the bridge and its judges. Stopped
     half-way, it is gone on with; what one of these does not let pass stays as it was, and how often is said, of what
     has a ``name`` under that. More than one of ``workers`` are processes of Ray.
     """
     everything = replace(moments, rows=np.arange(len(moments.frames)))
     versions = [each.version for each in bridge.modules() if isinstance(each, Bridge)]
     key = hashlib.sha256(f"{word} {versions} {said(moments.frames)}".encode()).hexdigest()[:16]
-    frames, label = folder / f"{key}.redrawn", folder / f"{key}.redrawn.json"
+    frames, stays, label = (folder / f"{key}.{end}" for end in ("redrawn", "stayed", "redrawn.json"))
     with room_in(folder, "What was redrawn is kept: make room, and give the same command again."):
         folder.mkdir(parents=True, exist_ok=True)
         with exclusive(folder / f"{key}.lock", wait=True):
-            told = _told(label, frames)
+            told = _told(label, frames, stays)
             if told["done"] < len(everything):
                 for judge in judges:
                     judge.calibrate(everything)
-                told = _make(bridge, everything, frames, label, told, judges, workers)
+                told = _make(bridge, everything, (frames, stays, label), told, judges, workers)
     if judges:
         why = ", ".join(f"{count} by {judge}" for judge, count in told["why"].items())
         how = f"{told['stayed']} of {told['done']} redrawn moments changed too much and stay as they were ({why})."
         say_once(f"{name}: {how}" if name else how)
-    return np.memmap(frames, np.uint8, mode="r", shape=moments.frames.shape)
+    redrawn = np.memmap(frames, np.uint8, mode="r", shape=moments.frames.shape)
+    return Kept(redrawn, np.fromfile(stays, np.bool_))
 
 
 def _make(
     bridge: Bridge,
     moments: Moments,
-    frames: Path,
-    label: Path,
+    files: tuple[Path, Path, Path],
     told: dict[str, Any],
     judges: Sequence[Judge],
     workers: int,
 ) -> dict[str, Any]:
-    size = moments.frames[:1].nbytes
-    with open(frames, "r+b" if told["done"] else "w+b") as file:
+    frames, stays, label = files
+    size, mode = moments.frames[:1].nbytes, "r+b" if told["done"] else "w+b"
+    with open(frames, mode) as file, open(stays, mode) as marks:
         reserve(file.fileno(), size * len(moments))
+        reserve(marks.fileno(), len(moments))
         with counted("redrawing", len(moments), "moments") as advance:
             if told["done"]:
                 say_once(f"{told['done']} of {len(moments)} moments were redrawn before: going on.")
@@ -94,9 +103,10 @@ def _make(
             def put(part: NDArray[np.int64], redrawn: NDArray[np.uint8]) -> None:
                 if judges:
                     said = lost(judges, moments.select(part), redrawn)
-                    stays: NDArray[np.bool_] = np.any(said, 1)
-                    redrawn = np.where(stays[:, None, None, None, None], moments.frames[part], redrawn)
-                    told["stayed"] += int(stays.sum())
+                    remain: NDArray[np.bool_] = np.any(said, 1)
+                    redrawn = np.where(remain[:, None, None, None, None], moments.frames[part], redrawn)
+                    told["stayed"] += int(remain.sum())
+                    os.pwrite(marks.fileno(), remain.tobytes(), int(part[0]))
                     for judge, count in zip(judges, said.sum(0)):
                         why = f"{judge.name} above {judge.most:.3g}"
                         told["why"][why] = told["why"].get(why, 0) + int(count)
@@ -141,9 +151,9 @@ def _drawn(bridge: Bridge, moments: Moments, listed: Sequence[Task]) -> Generato
         yield drawn
 
 
-def _told(label: Path, frames: Path) -> dict[str, Any]:
-    """What is done of the ``frames``, as their label says: nothing where either file was removed."""
-    there = label.exists() and frames.exists()
+def _told(label: Path, *files: Path) -> dict[str, Any]:
+    """What is done of the ``files``, as their label says: nothing where any of them was removed."""
+    there = all(file.exists() for file in (label, *files))
     told: dict[str, Any] = json.loads(label.read_text(encoding="utf-8")) if there else {}
     return {"done": 0, "stayed": 0, "why": {}} | told
 

@@ -1,7 +1,8 @@
 """A dataset redrawn into another one: the same episodes, actions, state and time, in another look."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +14,14 @@ from .bridges import BLENDS, Bridge
 from .bridges import conditions as weather
 from .cache import Crop, remaining
 from .datasets import Dataset
+from .disk import whole
 from .errors import ConfigError, DataError, nearest
 from .gap import Comparison
+from .judges import Likeness
 from .progress import counted, say_once
 from .recorder import Recorder, Recording
 
+ABOUT = Path("meta") / "redrawn.json"  # of a redrawn dataset
 SETS = {  # named sets of conditions; a word that is in none is refused
     "weather": ("fog", "rain", "snow"),
     "time": ("dawn", "noon", "dusk", "night"),
@@ -74,11 +78,13 @@ def write(
     """Redraw ``asked.dataset`` into ``destination``, once for each condition or as the bridge does: episodes, frames.
 
     ``quick`` are settings of the bridge of a run that change no drawing, such as ``batch``.
-    Pictures are redrawn into the cache first, where a stopped run goes on. Raises ConfigError and DataError.
+    Pictures are redrawn into the cache first, where a stopped run goes on. Among the dataset's files ``ABOUT`` says by
+    what it was redrawn, how it was cut, and which moments of which episodes stayed as they were. Raises ConfigError and
+    DataError.
     """
     dataset: Dataset = asked.dataset.build()
     _refuse_onto_itself(Path(dataset.root), destination)
-    bridge, word, picture, crop, gap = _bridge(asked, dataset, folder, data)
+    bridge, word, picture, crop, theirs, gap = _bridge(asked, dataset, folder, data)
     finished.quickened(bridge, quick or {}, folder)
     if asked.witness:
         finished.tell_another_crop(Path(asked.witness), crop, "these are")
@@ -91,11 +97,12 @@ def write(
     blank = domain.read("dataset", dataset, crop, picture, 1, place, decode=False)
     recorded = domain.shown(domain.first(blank, asked.episodes, "dataset"), dataset, crop, place)
     episodes = dataset.episodes[: len(recorded.episode_names)]
-    if asked.validator is not None:
-        say_once(f"Validators see by {config.dump(gap)['encoder']['name']}: gap.encoder names another.")
     judges, judged = finished.judges_of(asked.validator, gap.encoder, asked.witness)
+    if any(isinstance(judge, Likeness) and judge.validator.by_encoder for judge in judges):
+        say_once(f"Validators see by {config.dump(gap)['encoder']['name']}: gap.encoder names another.")
     names = dataset.cameras, dataset.rate_hz, dataset.state_names, dataset.action_names
     total = len(recorded) * max(1, len(varied))
+    stayed: dict[str, list[int]] = {}
     with (
         Recorder(destination, Recording(*names, points=dataset.points)) as recorder,
         counted(f"writing {destination}", total, "frames") as advance,
@@ -104,34 +111,49 @@ def write(
             if condition:
                 bridge.vary(*condition.split("+"))
             said = f"{word} {judged} {condition}"
-            frames = redraw.kept(bridge, recorded, place, said, judges, workers, condition)
+            frames, stays = redraw.kept(bridge, recorded, place, said, judges, workers, condition)
             begin = 0
             for episode in episodes:
                 own = frames[begin : begin + len(episode)]
                 named = replace(episode, name=f"{episode.name} {condition}".strip())
                 recorder.add(named, _views(own))
+                if (kept := np.flatnonzero(stays[begin : begin + len(episode)])).size:
+                    stayed[named.name] = kept.tolist()
                 advance(len(episode))
                 begin += len(episode)
+    about = {"bridge": str(folder), "dataset": dataset.root, "crop": asdict(crop), "reference_crop": asdict(theirs)}
+    with whole(destination / ABOUT) as temporary:
+        temporary.write_text(json.dumps({**about, "judges": judged, "stayed": stayed}, indent=2), encoding="utf-8")
     return len(episodes) * max(1, len(varied)), total
+
+
+def cuts(redrawn: Path) -> tuple[Crop, Crop] | None:
+    """How the pictures of a dataset that ``write`` redrew were cut, and how those they are to look like; None of any
+    other."""
+    if not (redrawn / ABOUT).is_file():
+        return None
+    told = json.loads((redrawn / ABOUT).read_text(encoding="utf-8"))
+    return Crop(**told["crop"]), Crop(**told["reference_crop"])
 
 
 def _bridge(
     asked: Asked, dataset: Dataset, folder: Path, data: Path | None
-) -> tuple[Bridge, str, domain.Picture, Crop, Comparison]:
-    """What redraws, a word for it, the size and crop of what it redraws, and by what a validator sees it."""
+) -> tuple[Bridge, str, domain.Picture, Crop, Crop, Comparison]:
+    """What redraws, a word for it, the size and crop of what it redraws, the crop of what that is to look like, and by
+    what a validator sees it."""
     if not (folder / "config.toml").exists():
         made: Bridge = asked.bridge.build()
         if made.learned:
             raise ConfigError(f"--bridge {folder}: that one has to be learned. Name the folder of a run of it.")
         made.begin()
         word = " ".join([str(finished.plainly(asked.bridge)), *finished.files_of(asked.bridge)])
-        return made, word, asked.picture or _as_recorded(dataset, asked.crop), asked.crop, asked.gap
+        return made, word, asked.picture or _as_recorded(dataset, asked.crop), asked.crop, asked.crop, asked.gap
     e = run.open_run(folder, data).experiment
     if asked.picture is not None or asked.crop != Crop():
         raise ConfigError(f"picture and crop: {folder} says its own, those it was trained with. Leave them out.")
-    ours, _ = run.crossed_sides(e)
+    ours, theirs = run.crossed_sides(e)
     gap = e.gap if asked.gap == Comparison() else asked.gap
-    return finished.bridge_of(folder), finished.word_of(folder), e.picture, ours.crop, gap
+    return finished.bridge_of(folder), finished.word_of(folder), e.picture, ours.crop, theirs.crop, gap
 
 
 def _as_recorded(dataset: Dataset, crop: Crop) -> domain.Picture:

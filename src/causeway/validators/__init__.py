@@ -27,6 +27,7 @@ class Validator(nn.Module, ABC):
 
     version: ClassVar[int] = 1  # raised whenever the same pictures would give another number
     unit: ClassVar[str] = ""
+    by_encoder: ClassVar[bool] = True  # whether it sees by the encoder that looks at the pictures
 
     @abstractmethod
     def forward(self, before: Look, after: Look) -> Tensor:

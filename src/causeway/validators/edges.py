@@ -32,6 +32,7 @@ class Edges(Validator):
     """``1 - corr(edges(before), edges(after))``, from 0 to 2; 1 where only one has edges, and 0 where neither has."""
 
     version = 2
+    by_encoder = False
 
     def __init__(self, tolerance: float):
         super().__init__()

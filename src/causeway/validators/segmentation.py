@@ -30,6 +30,8 @@ class Config(Limited):
 class Segmentation(Validator):
     """From 0 to 1."""
 
+    by_encoder = False
+
     def __init__(self, model: str):
         super().__init__()
         self.estimator = Estimator(CLASSES, model, "validator 'segmentation'")
