@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,21 @@ def test_the_interval_narrows_with_policies_and_holds_the_number() -> None:
     for found in (few, many):
         assert found.pearson.low <= found.pearson.value <= found.pearson.high
     assert many.pearson.high - many.pearson.low < few.pearson.high - few.pearson.low
+
+
+def test_the_interval_of_a_correlation_is_no_narrower_than_fishers() -> None:
+    """By hand: r = .8 of 7 is atanh(.8) +- 1.96 / 2 = 1.0986 +- .98, tanh of which is .118 and .969."""
+    a = np.array([-1.0, 1.0, -1.0, 1.0, 0, 0, 0])
+    b = 0.8 * a + 0.6 * np.array([1.0, 1.0, -1.0, -1.0, 0, 0, 0])
+    found = ranking.rank("t", a, b)
+    assert found.pearson.value == pytest.approx(0.8)
+    assert found.pearson.low <= 0.1182 + 1e-4 and found.pearson.high >= 0.9691 - 1e-4
+    rng, held = np.random.default_rng(3), 0
+    for _ in range(60):  # of policies whose scores have r = .7; the bootstrap alone holds it in less than nine of ten
+        one, other = rng.normal(size=(2, 6))
+        drawn = ranking.rank("t", one, 0.7 * one + math.sqrt(1 - 0.49) * other).pearson
+        held += drawn.low <= 0.7 <= drawn.high
+    assert held >= 54
 
 
 def test_one_order_on_both_sides_tells_nothing_of_other_policies() -> None:

@@ -188,7 +188,8 @@ def ranked(rankings: Sequence[Any], path: Path | None) -> None:
         cells = [f"{number(value)} {_interval(low, high)}" for value, low, high in found]
         table.add_row(each.task, str(each.policies), *cells)
         lines.append([each.task, str(each.policies), *(repr(float(n)) for measure in found for n in measure)])
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    print("mmrv: real score lost at worst by the simulated order, lower is better; –: too few policies, or no spread.")
     if path:
         with open(path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(lines)

@@ -22,6 +22,7 @@ COLUMNS = ("task", "policy", "simulated", "real")
 FEWEST = 3  # policies that have an order worth the name
 ENOUGH = 5  # of which an interval can be drawn: with fewer, most draws repeat one or two
 RESAMPLES = 2000
+NORMAL = 1.96  # of a normal distribution 95 % lie as many deviations about the mean
 Scores = NDArray[np.float64]  # (P,), of policies
 
 
@@ -39,7 +40,8 @@ def rank(task: str, simulated: Scores, real: Scores) -> Ranking:
     """The agreement of two scores of the same policies, with bootstrap intervals over the policies.
 
     Draws in which a side does not vary have no correlation and are left out. Where all draws say the same, as of a few
-    policies in one order on both sides, they tell nothing of others: there is no interval.
+    policies in one order on both sides, they tell nothing of others: there is no interval. That of a correlation is the
+    hull with Fisher's, tanh(atanh(r) +- 1.96 / sqrt(P - 3)): few draws of few policies lie too near together.
     """
     if len(simulated) < FEWEST:
         raise DataError(f"task {task} has {len(simulated)} policies: an order needs {FEWEST} at least.")
@@ -51,7 +53,12 @@ def rank(task: str, simulated: Scores, real: Scores) -> Ranking:
         known = again[np.isfinite(again)]
         sure = len(real) >= ENOUGH and len(known) and np.ptp(known) > 1e-12
         low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if sure else (math.nan, math.nan)
-        found.append(Measure(number(simulated, real), float(low), float(high)))
+        value = number(simulated, real)
+        if sure and number is not mmrv:
+            reach = NORMAL / math.sqrt(len(real) - 3)
+            z = math.atanh(min(max(value, -1 + 1e-12), 1 - 1e-12))
+            low, high = min(low, math.tanh(z - reach)), max(high, math.tanh(z + reach))
+        found.append(Measure(value, float(low), float(high)))
     return Ranking(task, len(real), *found)
 
 
@@ -96,7 +103,11 @@ def read(path: Path) -> Mapping[str, tuple[Scores, Scores]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is no CSV: {error}.") from None
     if missing:
-        raise DataError(f"{path} has no column {' and no '.join(missing)}. It needs {', '.join(COLUMNS)}.")
+        begins = ", ".join(table.fieldnames or ["nothing"])[:60]
+        raise DataError(
+            f"{path} has no column {' and no '.join(missing)}: its first line is '{begins}'. It must be a CSV of "
+            f"{', '.join(COLUMNS)}, with commas, a line for each policy in each task."
+        )
     if not lines:
         raise DataError(f"{path} holds no scores.")
     tasks: dict[str, dict[str, tuple[float, float]]] = {}

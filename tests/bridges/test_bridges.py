@@ -16,12 +16,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from causeway import parts
-from causeway.bridges import colors, cut, fourier, noise, small, style
+from causeway.bridges import colors, cut, fourier, identity, noise, small, style
 from causeway.bridges._networks import Generator, Patches
 from causeway.bridges._structure import structure
 from causeway.data import Moments
 from causeway.encoders import autoencoder, pixels
-from causeway.errors import ConfigError
+from causeway.errors import ConfigError, DataError
 
 
 def painted(moments: Moments, scale: float, shift: float, seed: int = 0) -> Moments:
@@ -372,3 +372,10 @@ def test_noise_that_is_redrawn_stays_the_same_in_any_company() -> None:
     assert far.min() > 0 and far.max() < 50 and len(far.unique()) == 3, "each moment has its own level"
     made.clip(2)
     assert not torch.equal(made(images), drawn) and torch.equal(noise.Config(level=0).build()(images), images)
+
+
+def test_what_is_no_clip_is_refused() -> None:
+    made = identity.Config().build()
+    for shape, kind in (((3, 8, 8), torch.uint8), ((1, 1, 4, 8, 8), torch.uint8), ((1, 1, 3, 8, 8), torch.float32)):
+        with pytest.raises(DataError, match=r"pictures \(T, cameras, 3, height, width\) of torch.uint8"):
+            made.along(torch.zeros(shape, dtype=kind))

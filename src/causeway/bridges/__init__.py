@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Moments
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 
 BLENDS = ("0.25", "0.5", "0.75", "1")  # conditions of those that draw between: the share of the way
 
@@ -46,7 +46,11 @@ class Bridge(nn.Module, ABC):
         return False
 
     def along(self, images: Tensor) -> Tensor:
-        """The same of (T, V, 3, H, W) that follow one another, and what came before them since ``clip``."""
+        """The same of (T, V, 3, H, W) that follow one another, and what came before them since ``clip``. Raises
+        DataError for anything else."""
+        if images.ndim != 5 or images.shape[2] != 3 or images.dtype != torch.uint8:
+            given = f"{images.dtype} of shape {tuple(images.shape)}"
+            raise DataError(f"A bridge redraws pictures (T, cameras, 3, height, width) of torch.uint8, not {given}.")
         drawn: Tensor = self(images)
         return drawn
 
