@@ -67,6 +67,24 @@ def test_no_more_is_decoded_than_is_looked_at(tmp_path: Path) -> None:
     assert readings(tmp_path / "some")["frechet"]["pictures_a"] == "8"
 
 
+def test_a_folder_that_holds_the_other_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SAID", set())
+    for number in range(2):
+        folder(tmp_path / "all" / f"drive{number}", 40 * number)
+    one, other = (tmp_path / "all" / f"drive{number}" for number in range(2))
+    for a, b, told in (
+        (one, other, False),
+        (one, one, False),
+        (tmp_path / "all", one, True),
+        (one, tmp_path / "all", True),
+    ):
+        progress.SAID.clear()
+        cli_gap.gap(a, b, [*SIZE, "gap.pictures=20"], folder=tmp_path / "out")
+        assert (f"{tmp_path / 'all'} holds {one} too" in capsys.readouterr().err) == told
+
+
 def test_what_was_cut_otherwise_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def compare(
     datasets = [side.dataset.build() for side in (a, b)]
     for each in datasets:
         refuse_within(each.root, cache)
+    _tell_a_whole(*(Path(each.root) for each in datasets))
     sides = [_blank(name, of, side, picture, cache) for name, of, side in zip("ab", datasets, (a, b))]
     shapes = [remaining(of, side.crop) for of, side in zip(datasets, (a, b))]
     if not known and asked.picture == SIZE:
@@ -151,6 +152,15 @@ def _blank(name: str, dataset: Dataset, side: Side, picture: domain.Picture, cac
 def _alike(one: Shape, other: Shape) -> bool:
     """Whether pictures are as wide for their height."""
     return abs(one[1] * other[0] / (one[0] * other[1]) - 1) <= ALIKE
+
+
+def _tell_a_whole(a: Path, b: Path) -> None:
+    """One folder may hold the other, and its pictures are then on both sides: say so."""
+    for one, other in ((a, b), (b, a)):
+        if one.resolve() in other.resolve().parents:
+            say_once(
+                f"{one} holds {other} too: those pictures are on both sides, and show less of a gap than there is."
+            )
 
 
 def _tell_a_stretch(shapes: Sequence[Shape]) -> None:
