@@ -75,6 +75,8 @@ def test_weights_that_are_not_there_or_not_its_own(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", a=np.zeros(2))
     with pytest.raises(ConfigError, match="does not hold SqueezeNet"):
         squeezenet.Config(str(tmp_path / "other.npz")).build()
+    with pytest.raises(ConfigError, match=r"is a folder\. Give the path of an \.npz; in it there is other\.npz\."):
+        squeezenet.Config(str(tmp_path)).build()
     save_file({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "other.safetensors")
     with pytest.raises(ConfigError, match="does not hold VGG-19"):
         vgg.Config(str(tmp_path / "other.safetensors")).build()

@@ -19,6 +19,9 @@ UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, BadZipFile, Unpicklin
 
 def arrays(path: Path) -> NpzFile:
     """The arrays in an ``.npz``. Raises ConfigError where it is another kind of file."""
+    if path.is_dir():
+        held = ", ".join(sorted(file.name for file in path.glob("*.npz"))) or "none"
+        raise ConfigError(f"weights: {path} is a folder. Give the path of an .npz; in it there is {held}.")
     if not path.is_file():
         raise ConfigError(f"weights: there is no file {path}. Give 'random' or the path of an .npz.")
     try:
