@@ -209,6 +209,7 @@ def test_a_run_s_bridge_is_judged_as_the_run_sees_and_by_the_limit_that_is_told(
         assert f"{stays} of 120 redrawn moments changed too much" in said
         told = json.loads((tmp_path / str(number) / redrawing.ABOUT).read_text())
         assert told["stayed"] == ({} if number else {str(n): list(range(40)) for n in range(3)})
+        assert told["judges"] == ["edges"]
         assert told["bridge"] == str(painted) and "Validators see by" not in said, "edges are seen without an encoder"
     cli_gap.redraw(recordings / "source", tmp_path / "by_eye", ["validator=structure"], bridge=str(painted))
     assert "Validators see by pixels" in capsys.readouterr().err

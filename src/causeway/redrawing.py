@@ -123,7 +123,10 @@ def write(
                 begin += len(episode)
     about = {"bridge": str(folder), "dataset": dataset.root, "crop": asdict(crop), "reference_crop": asdict(theirs)}
     with whole(destination / ABOUT) as temporary:
-        temporary.write_text(json.dumps({**about, "judges": judged, "stayed": stayed}, indent=2), encoding="utf-8")
+        temporary.write_text(
+            json.dumps({**about, "judges": [judge.name for judge in judges], "stayed": stayed}, indent=2),
+            encoding="utf-8",
+        )
     return len(episodes) * max(1, len(varied)), total
 
 
