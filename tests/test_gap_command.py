@@ -51,6 +51,17 @@ def test_where_there_is_no_gap_none_is_said_to_be_closed(tmp_path: Path) -> None
     assert "No gap is shown by" in page and "again closes" not in page
 
 
+def test_what_cannot_be_gone_through_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    a, b = folder(tmp_path / "a", 0), folder(tmp_path / "b", 90)
+    with pytest.raises(ConfigError, match=r"cache lies in the recordings .*b: name another by --cache"):
+        cli_gap.gap(a, b, SIZE, folder=tmp_path / "out", cache=b / "cache")
+    assert not (b / "cache").exists()
+    (tmp_path / "study" / "one-s0").mkdir(parents=True)
+    (tmp_path / "study" / "one-s0" / "config.toml").touch()
+    with pytest.raises(ConfigError, match=r"study is not a run: .* It holds the runs one-s0\."):
+        cli_gap.gap(a, b, SIZE, through=tmp_path / "study", folder=tmp_path / "out")
+
+
 def test_no_more_is_decoded_than_is_looked_at(tmp_path: Path) -> None:
     """Of folders of folders, the first one alone, and of that eight pictures: 0 1, 7 8, 14 15, 22 23."""
     a, b, c = (tmp_path / name for name in "abc")
@@ -74,15 +85,18 @@ def test_a_folder_that_holds_the_other_is_told(
     for number in range(2):
         folder(tmp_path / "all" / f"drive{number}", 40 * number)
     one, other = (tmp_path / "all" / f"drive{number}" for number in range(2))
+    linked = tmp_path / "linked"
+    linked.symlink_to(tmp_path / "all")
     for a, b, told in (
         (one, other, False),
         (one, one, False),
         (tmp_path / "all", one, True),
         (one, tmp_path / "all", True),
+        (linked, one, True),
     ):
         progress.SAID.clear()
         cli_gap.gap(a, b, [*SIZE, "gap.pictures=20"], folder=tmp_path / "out")
-        assert (f"{tmp_path / 'all'} holds {one} too" in capsys.readouterr().err) == told
+        assert (f" holds {one} too" in capsys.readouterr().err) == told
 
 
 def test_what_was_cut_otherwise_is_told(

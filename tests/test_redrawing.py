@@ -155,14 +155,38 @@ def test_what_was_cut_when_it_was_redrawn_is_compared_cut_alike(tmp_path: Path, 
     assert changed[0] == pytest.approx(0, abs=1e-6) and changed[1] > 0.1, "what is said is done"
 
 
+def test_which_moments_stayed_is_told_by_episode(
+    tmp_path: Path,
+    recordings: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def some(judges: object, moments: Moments, after: object) -> np.ndarray:
+        return np.isin(moments.rows, [3, 41, 79, 80])[:, None]
+
+    monkeypatch.setattr(redraw, "lost", some)
+    cli_gap.redraw(recordings / "source", tmp_path / "out", ["validator=edges"], bridge="conditions")
+    told = json.loads((tmp_path / "out" / redrawing.ABOUT).read_text())
+    assert told["stayed"] == {"0": [3], "1": [1, 39], "2": [0]}
+
+
+def test_both_sides_are_cut_as_a_run_cut_them(file: Path, tmp_path: Path, recordings: Path) -> None:  # noqa: F811
+    crops = ["source.crop.top=0.25", "target.crop.top=0.5"]
+    file.write_text(STUDY)
+    planned = study.plan(file, tmp_path / "s", crops, recordings, tmp_path / "cache")
+    study.carry_out(planned, arms=["painted"])
+    cli_gap.redraw(recordings / "source", tmp_path / "out", bridge=str(of(planned, "painted").folder))
+    assert redrawing.cuts(tmp_path / "out") == (Crop(top=0.25), Crop(top=0.5))
+    assert redrawing.cuts(recordings / "source") is None
+
+
 def test_what_was_removed_of_a_cache_is_redrawn(tmp_path: Path, recordings: Path) -> None:  # noqa: F811
-    outs = [tmp_path / "one", tmp_path / "two"]
+    outs = [tmp_path / "one", tmp_path / "two", tmp_path / "three"]
     for out in outs:
         cli_gap.redraw(recordings / "source", out, SIZE, bridge="conditions")
-        for frames in (tmp_path / "cache").glob("*.redrawn"):
-            frames.unlink()
-    for one, two in zip(*(read(out).frames(0) for out in outs), strict=True):
-        assert np.array_equal(one, two)
+        for file_ in (tmp_path / "cache").glob("*.redrawn" if out == outs[0] else "*.stayed"):
+            file_.unlink()
+    for one, two, three in zip(*(read(out).frames(0) for out in outs), strict=True):
+        assert np.array_equal(one, two) and np.array_equal(one, three)
 
 
 def test_what_it_wrote_is_compared_and_a_bridge_given_its_own_look_is_told(

@@ -52,5 +52,8 @@ def test_what_a_network_takes_things_for(tmp_path: Path) -> None:
     assert made.estimator.seen(seen).shape == (2, 40, 56) and made.estimator.classes == 3
     found = made(Look(pixels.Config().build(), seen), Look(pixels.Config().build(), seen.flip(0)))
     assert ((found >= 0) & (found <= 1)).all()
+    for path in ("/no/such", "./no", "no/such/folder"):
+        with pytest.raises(ConfigError, match=f"validator 'segmentation': there is no folder {path}"):
+            config.component("validator", {"name": "segmentation", "model": path}).build()
     with pytest.raises(ConfigError, match="validator 'segmentation' cannot load"):
         config.component("validator", {"name": "segmentation", "model": str(tmp_path)}).build()
