@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import acting, agreement, config, domain, finished, parts, redraw, redrawing, run
-from .cache import ALIKE, Crop, cached, refuse_within, remaining
+from .cache import ALIKE, Crop, refuse_within, remaining
 from .data import Moments
 from .datasets import Dataset
 from .errors import ConfigError, DataError
@@ -182,8 +182,7 @@ def _by_another(name: str, folder: Path, shape: Shape, ours: Moments, cache: Pat
             f"{ours.frames.shape[1]}): each stands for one of those, in their order."
         )
     _tell_another_cut(folder, dataset, shape)
-    height, width = ours.frames.shape[3:]
-    return cached(dataset, height, width, Crop(), cache, ours.rows)[ours.rows]
+    return domain.shown(ours, dataset, Crop(), cache).frames[ours.rows]
 
 
 def _tell_another_cut(folder: Path, dataset: Dataset, ours: Shape) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .data import Moments
-from .datasets import Dataset
+from .datasets import Dataset, sizes
 from .disk import exclusive, reserve, room_in
 from .errors import ConfigError, DataError
 from .progress import counted, say_once
@@ -119,12 +119,12 @@ def refuse_within(root: str, folder: Path) -> None:
         raise ConfigError(f"The cache {folder} lies in the recordings {root}: name another by --cache.")
 
 
-def _tell_shapes(root: str, sizes: Mapping[str, int], height: int, width: int) -> None:
+def _tell_shapes(root: str, found: Mapping[str, int], height: int, width: int) -> None:
     """Where pictures of several shapes were brought to one: some were stretched."""
-    shapes = [int(wide) / int(high) for wide, high in (size.split("x") for size in sizes)]
+    shapes = [int(wide) / int(high) for wide, high in (size.split("x") for size in found)]
     if max(shapes) > (1 + ALIKE) * min(shapes):
-        listed = ", ".join(f"{count} of {size}" for size, count in Counter(sizes).most_common(3))
-        more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
+        listed = ", ".join(f"{count} of {size}" for size, count in Counter(found).most_common(3))
+        more = f" and {len(found) - 3} other sizes" if len(found) > 3 else ""
         say_once(f"{root} holds pictures of several shapes ({listed}{more}): some are stretched to {width}x{height}.")
 
 
@@ -175,7 +175,7 @@ def _make(
     dataset: Dataset, shape: tuple[int, ...], crop: Crop, frames: Path, rows: NDArray[np.int64] | None
 ) -> Counter[str]:
     """Write the ``frames``; how many pictures had which size, as width x height."""
-    sizes: Counter[str] = Counter()
+    found: Counter[str] = Counter()
     partial = frames.with_suffix(".frames.partial")
     file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
@@ -188,7 +188,7 @@ def _make(
             jobs = [pool.submit(_decode, dataset, part, shape, crop, file) for part in _parts(dataset, wanted)]
             try:
                 for job in as_completed(jobs):
-                    sizes += job.result()
+                    found += job.result()
                     advance(job.result().total() // shape[1])
             except BaseException:
                 pool.shutdown(cancel_futures=True)
@@ -199,7 +199,7 @@ def _make(
         raise
     finally:
         os.close(file)
-    return sizes
+    return found
 
 
 def _parts(dataset: Dataset, rows: NDArray[np.int64]) -> Iterator[_Part]:
@@ -218,9 +218,9 @@ def _decode(dataset: Dataset, part: _Part, shape: tuple[int, ...], crop: Crop, f
     """Write the frames of a ``part``; how many pictures had which size."""
     height, width = shape[-2:]
     count = part.stop - part.start
-    sizes: Counter[str] = Counter()
+    found: Counter[str] = Counter()
     for row, views in enumerate(islice(dataset.frames(part.episode, part.start), count), part.row):
         moment = np.stack([fit(image, height, width, crop).transpose(2, 0, 1) for image in views])
         os.pwrite(file, moment.tobytes(), row * moment.nbytes)
-        sizes.update(f"{image.shape[1]}x{image.shape[0]}" for image in views)
-    return sizes
+        found += sizes(views)
+    return found

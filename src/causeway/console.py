@@ -127,7 +127,7 @@ def rows(lines: Sequence[Any]) -> None:
             else ""
         )
         table.add_row(row.arm, row.point, row.metric, number(value), _interval(low, high), against)
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    _wide().print(table)
 
 
 def measures(
@@ -188,8 +188,13 @@ def ranked(rankings: Sequence[Any], path: Path | None) -> None:
         cells = [f"{number(value)} {_interval(low, high)}" for value, low, high in found]
         table.add_row(each.task, str(each.policies), *cells)
         lines.append([each.task, str(each.policies), *(repr(float(n)) for measure in found for n in measure)])
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    _wide().print(table)
     print("mmrv: real score lost at worst by the simulated order, lower is better; –: too few policies, or no spread.")
     if path:
         with open(path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(lines)
+
+
+def _wide() -> Console:
+    """A console that cuts no long names where its lines go to a file."""
+    return Console(width=None if sys.stdout.isatty() else 140)

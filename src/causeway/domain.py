@@ -148,7 +148,7 @@ def read(
 
 
 def shown(blank: Moments, dataset: Dataset, crop: Crop, cache: Path) -> Moments:
-    """Moments that were read without decoding, with their own pictures now; those between them are black."""
+    """Moments with their own pictures from ``dataset``, whatever they had, or none; those between them are black."""
     height, width = blank.frames.shape[3:]
     frames = cached(dataset, height, width, crop, cache, blank.rows)
     return replace(blank, frames=frames[: len(blank.frames)])

@@ -20,6 +20,7 @@ from .progress import track
 
 RESAMPLES = 1000  # of every bootstrap
 LEVEL = 0.95  # of every interval
+NORMAL = 1.959964  # deviations of a normal distribution about its mean between which 95 % lie
 CHUNK = 64  # moments that are planned for at once
 FEWEST = 6  # episodes or stretches below which an interval says nothing
 STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)  # t at .975, by degrees of freedom
@@ -183,10 +184,17 @@ def _percentiles(drawn: NDArray[np.float64]) -> tuple[float, float]:
 
 def wilson(rate: float, count: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a rate over ``count`` trials (Wilson 1927)."""
-    z = 1.959964
+    z = NORMAL
     middle = (rate + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def fisher(correlation: float, count: int) -> tuple[float, float]:
+    """Fisher's 95 % interval of a ``correlation`` over ``count`` pairs, above 3: atanh of it is all but normal."""
+    middle = math.atanh(min(max(correlation, -1 + 1e-12), 1 - 1e-12))
+    half = NORMAL / math.sqrt(count - 3)
+    return math.tanh(middle - half), math.tanh(middle + half)
 
 
 def scored(traces: Sequence[Trace]) -> list[Trace]:

@@ -31,9 +31,10 @@ def library(who: str, extra: str = "dino") -> Any:
     return transformers
 
 
-def path_of(name: str) -> bool:
-    """Whether ``name`` can be nothing but a path: a hub id is of two words at most, and begins with a letter or so."""
-    return name.startswith(("/", ".", "~")) or name.count("/") > 1
+def nowhere(name: str) -> bool:
+    """Whether ``name`` can be nothing but the path of a folder, and there is none: a hub id is of two words at most,
+    and begins with a letter or so."""
+    return (name.startswith(("/", ".", "~")) or name.count("/") > 1) and not Path(name).is_dir()
 
 
 def load(kind: str, name: str, who: str, extra: str = "dino") -> Any:
@@ -57,7 +58,7 @@ def model(kind: str, name: str, who: str, extra: str = "dino") -> Any:
 def _had(named: Any, name: str, who: str, **settings: Any) -> Any:
     from transformers.utils import logging
 
-    if path_of(name) and not Path(name).is_dir():
+    if nowhere(name):
         raise ConfigError(f"{who}: there is no folder {name}.")
     try:
         with quiet(logging):

@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .evaluate import LEVEL, Measure
+from .evaluate import LEVEL, Measure, fisher
 
 COLUMNS = ("task", "policy", "simulated", "real")
 FEWEST = 3  # policies that have an order worth the name
 ENOUGH = 5  # of which an interval can be drawn: with fewer, most draws repeat one or two
 RESAMPLES = 2000
-NORMAL = 1.96  # of a normal distribution 95 % lie as many deviations about the mean
 Scores = NDArray[np.float64]  # (P,), of policies
 
 
@@ -41,7 +40,7 @@ def rank(task: str, simulated: Scores, real: Scores) -> Ranking:
 
     Draws in which a side does not vary have no correlation and are left out. Where all draws say the same, as of a few
     policies in one order on both sides, they tell nothing of others: there is no interval. That of a correlation is the
-    hull with Fisher's, tanh(atanh(r) +- 1.96 / sqrt(P - 3)): few draws of few policies lie too near together.
+    hull with Fisher's: few draws of few policies lie too near together.
     """
     if len(simulated) < FEWEST:
         raise DataError(f"task {task} has {len(simulated)} policies: an order needs {FEWEST} at least.")
@@ -55,9 +54,8 @@ def rank(task: str, simulated: Scores, real: Scores) -> Ranking:
         low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if sure else (math.nan, math.nan)
         value = number(simulated, real)
         if sure and number is not mmrv:
-            reach = NORMAL / math.sqrt(len(real) - 3)
-            z = math.atanh(min(max(value, -1 + 1e-12), 1 - 1e-12))
-            low, high = min(low, math.tanh(z - reach)), max(high, math.tanh(z + reach))
+            below, above = fisher(value, len(real))
+            low, high = min(low, below), max(high, above)
         found.append(Measure(value, float(low), float(high)))
     return Ranking(task, len(real), *found)
 

@@ -79,6 +79,7 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
     measured = [p for p in study.runs if p.run.measured]
     reports = [readings.load(p.run.folder / "gap.npz") for p in measured]
     first = min(zip(measured, reports), key=lambda pair: order.index(pair[0].arm), default=None)
+    ground = gap_page.lines(first[1]) if first else []  # before any bridge: the same in all
     closed = any(p.run.experiment.target.simulator is not None for p in study.runs)  # driven, not along recordings
     lead, numbers = findings.headline(study, found)
     point = found.point if found else ""
@@ -90,7 +91,7 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "numbers": numbers,
         "said": [
             *findings.failures(study),
-            *(_cautions(rows, found, first[1]) if found and first else []),
+            *(_cautions(rows, found, ground, first[1]) if found and first else []),
             *(findings.context(study, rows, found) if found else []),
         ],
         "unsure": any(row.verdict == "too few to tell" for row in rows),
@@ -107,7 +108,7 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         "settings": _settings(study, tested, point),
         "command": command(),
         "bridges": {p.arm for p in measured},
-        "ground": gap_page.lines(first[1]) if first else [],  # before any bridge: the same in all
+        "ground": ground,
         "figure": gap_page.figure,
         "within": gap_page.within,
         "eyes": sorted({each.encoder for each in reports}),
@@ -121,10 +122,12 @@ def write(study: Study, rows: Sequence[Row], path: Path) -> None:
         temporary.write_text(render("report.html", page), encoding="utf-8")
 
 
-def _cautions(rows: Sequence[Row], found: Finding, measured: readings.Report) -> list[str]:
-    """What to keep in mind where the finding is of a gap."""
+def _cautions(
+    rows: Sequence[Row], found: Finding, ground: Sequence[gap_page.Line], measured: readings.Report
+) -> list[str]:
+    """What to keep in mind where the finding is of a gap, of the ``ground`` before any bridge."""
     named = found.metric.removesuffix("_closed")
-    line = next((line for line in gap_page.lines(measured) if line.name == named), None)
+    line = next((line for line in ground if line.name == named), None)
     if line is None:
         return []
     said = []

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, MissingExtra
-from ..hub import path_of
+from ..hub import nowhere
 from ._families import FAMILIES
 from ._foundations import SCHEDULERS, Foundation, quiet
 from ._others import Other
@@ -128,7 +128,7 @@ def library(*others: str) -> Any:
 @contextmanager
 def _found(setting: str, name: str) -> Iterator[bool]:
     """Whether ``name`` is a local folder, and what to do where it cannot be read."""
-    if path_of(name) and not Path(name).is_dir():
+    if nowhere(name):
         raise ConfigError(f"bridge 'diffusion': there is no folder {name} for its {setting}.")
     try:
         yield Path(name).is_dir()

@@ -8,7 +8,7 @@ names of the files whether a folder is of its format.
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -105,7 +105,7 @@ class Dataset(ABC):
             while start < len(episode):
                 try:
                     for images in self._whole(number, start):
-                        self.sizes.update(f"{image.shape[1]}x{image.shape[0]}" for image in images)
+                        self.sizes += sizes(images)
                         start += 1
                 except Fault as fault:
                     if str(fault) not in said:
@@ -136,6 +136,11 @@ class Dataset(ABC):
     def _refusal(self, fault: str, others: int = 0) -> DataError:
         more = f" And {others} more." if others else ""
         return DataError(f"{self.root} {fault}.{more} Run: causeway check {self.root}")
+
+
+def sizes(images: Iterable[NDArray[np.uint8]]) -> Counter[str]:
+    """How many of the ``images``, each (H, W, 3), have which width x height."""
+    return Counter(f"{image.shape[1]}x{image.shape[0]}" for image in images)
 
 
 def twins(episodes: Sequence[Episode]) -> Iterator[str]:
